@@ -110,9 +110,13 @@ struct vdrv_hal {
      * dma_map must bounce.
      */
     uint32_t dma_align;
-    uint32_t reserved;
 
     /* ---- Time and sleep (optional) ------------------------------------ */
+    /*
+     * How many polls end a wait when no clock runs: in all without now_us,
+     * and while now_us stands still with it.  0: 2^28.
+     */
+    uint32_t poll_limit;
     /* Microseconds since whenever, never backwards. */
     uint64_t (*now_us)(void *ctx);
     /* A pause in a polling loop. */

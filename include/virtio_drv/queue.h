@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The virtqueue (VirtIO 1.4, 2.6 to 2.8), for who writes a device driver.
+ *
+ * A chain of segments goes in with a cookie; the cookie comes out, once, with
+ * the number of bytes the device wrote.  Adding, notifying and reaping are
+ * apart, so that batches cost one notification and one look at the used index.
+ *
+ * Nothing the device writes is believed: the free list, the cookies and the
+ * lengths are in memory it cannot reach, an id must be outstanding, a length
+ * at most what was posted.  A device that breaks a rule breaks its queue: the
+ * queue then answers PROTOCOL until it is reset, touches no memory of the
+ * device's, and keeps every cookie for vdrv_queue_drain().
+ *
+ * All of a queue's calls are [queue]; init, fini, restart and drain are
+ * [alone].
+ */
+#ifndef VIRTIO_DRV_QUEUE_H
+#define VIRTIO_DRV_QUEUE_H
+
+#include <virtio_drv/transport.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One completion. */
+struct vdrv_used {
+    void *cookie;
+    uint32_t len; /* bytes written, at most what was posted as writable */
+    uint32_t reserved;
+};
+
+/* Counters; they wrap. */
+struct vdrv_queue_stats {
+    uint32_t kicks;      /* notifications sent */
+    uint32_t suppressed; /* not sent, because the device wanted none */
+    uint32_t bad_len;    /* lengths reported for chains without writable part */
+    uint32_t errors;     /* rules broken by the device */
+};
+
+struct vdrv_queue;
+
+/*
+ * A ring layout.  vdrv_queue_split is always there; the packed ring is linked
+ * only when a configuration names it.
+ */
+struct vdrv_queue_kind {
+    const char *name;
+    /* Bytes of ring memory for `size` entries, of which the parts start at
+       part[0..2]. */
+    size_t (*layout)(uint32_t size, size_t part[3]);
+    /* Makes the ring empty, and chooses the functions in `q`. */
+    void (*reset)(struct vdrv_queue *q);
+    int (*arm)(struct vdrv_queue *q, uint32_t mode);
+    uint32_t (*outstanding)(const struct vdrv_queue *q);
+};
+
+extern const struct vdrv_queue_kind vdrv_queue_split;
+
+/* How a queue is to be made. */
+struct vdrv_queue_config {
+    uint32_t index;    /* the device's number for it */
+    uint32_t size;     /* entries wanted; 0: as many as the device has */
+    uint32_t indirect; /* segments of one indirect table; 0: none.  Used when
+                          the device has INDIRECT_DESC (2.7.5.3) */
+    uint32_t vector;   /* VDRV_NO_VECTOR, or a vector of the transport's */
+    const struct vdrv_queue_kind *packed; /* NULL: split only */
+    void *work;        /* CPU memory, aligned as uint64_t; the queue's own */
+    size_t work_size;  /* bytes, at least vdrv_queue_work_size() */
+};
+
+/* Private state of an outstanding chain. */
+struct vdrv_queue_slot {
+    void *cookie;
+    uint32_t limit; /* writable bytes + 1; 0: not outstanding */
+    uint16_t tail;  /* last descriptor of the chain */
+    uint16_t count; /* descriptors it takes */
+};
+
+/* Private record of one mapping, to undo it. */
+struct vdrv_queue_map {
+    void *ptr;
+    uint64_t dma;
+    uint32_t run;
+    uint32_t dir; /* 0: nothing to undo */
+};
+
+/* Private: allocate it, and leave its members alone. */
+struct vdrv_queue {
+    int (*add)(struct vdrv_queue *q, const struct vdrv_seg *seg, uint32_t nout,
+               uint32_t nin, void *cookie);
+    int (*kick)(struct vdrv_queue *q);
+    int (*reap)(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max);
+    /* The ring, shared with the device; every read of it is checked. */
+    void *desc;
+    void *driver;
+    void *device;
+    /* What the device cannot write. */
+    uint64_t *link; /* second half of a free descriptor: NEXT and its next */
+    struct vdrv_queue_slot *slot;
+    struct vdrv_queue_map *map;
+    uint64_t direct_base;
+    uint64_t direct_last;
+    uint64_t direct_offset;
+    uint32_t nfree;
+    uint32_t size;
+    uint16_t free_head;
+    uint16_t avail_idx; /* next entry to fill */
+    uint16_t published; /* as the device was told */
+    uint16_t used_idx;  /* next entry to look at */
+    uint16_t avail_wrap;
+    uint16_t used_wrap;
+    uint32_t event_idx; /* EVENT_IDX was negotiated */
+    struct vdrv_notify notify;
+    /* Seldom used from here. */
+    struct vdrv_queue_stats stats;
+    int32_t error; /* VDRV_OK, or why it is broken */
+    uint32_t index;
+    uint32_t indirect; /* entries of a table; 0: none */
+    uint32_t vector;
+    uint32_t dma_flags;
+    uint32_t drained;
+    struct vdrv_queue_map *table_map;
+    void *tables;
+    uint64_t tables_dma;
+    uint64_t area_dma;
+    size_t area_size;
+    const struct vdrv_queue_kind *kind;
+    struct vdrv_transport *transport;
+    const struct vdrv_hal *hal;
+};
+
+/*
+ * Bytes of work memory for a queue of `size` entries with indirect tables of
+ * `indirect` segments, under `hal` (one without dma_map needs less).  `size`
+ * must be what the queue will have: at most config.size, at most the device's.
+ * [any]
+ */
+size_t vdrv_queue_work_size(const struct vdrv_hal *hal, uint32_t size,
+                            uint32_t indirect);
+
+/* An upper bound of it, for static memory. */
+#define VDRV_QUEUE_WORK_SIZE(size, indirect)                                   \
+    ((size_t)(size) * (8u + sizeof(struct vdrv_queue_slot) +                   \
+                       sizeof(struct vdrv_queue_map) * (1u + (indirect))) +    \
+     64u)
+
+/*
+ * The size the queue will get: the wanted one, or the device's if that is
+ * smaller or `wanted` is 0; rounded down to a power of two unless packed.  0:
+ * the device has no such queue.  PROTOCOL as a negative value: the device
+ * names an impossible size.  After vdrv_transport_begin(). [alone]
+ */
+int vdrv_queue_pick_size(struct vdrv_transport *t, uint32_t index,
+                         uint32_t wanted, bool packed);
+
+/*
+ * Allocates the ring and enables the queue, between vdrv_transport_begin()
+ * and vdrv_transport_ready().  `q` need not be zeroed.  The config is read
+ * during the call only.
+ * INVALID: NULL, work memory misaligned, neither direct window nor dma_map,
+ * or the HAL answered an address that is misaligned or too high.
+ * NO_MEMORY: work memory too small, or dma_alloc failed.  NO_DEVICE: no such
+ * queue.  PROTOCOL: the device's queue registers make no sense.  UNSUPPORTED:
+ * its vector was refused. [alone]
+ */
+int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
+                    const struct vdrv_queue_config *cfg);
+
+/* Frees the ring.  Only after the device was reset and q drained. [alone] */
+void vdrv_queue_fini(struct vdrv_queue *q);
+
+/*
+ * After a device reset and a new vdrv_transport_begin(): enables the queue
+ * again on the same memory, empty.  Errors as for init. [alone]
+ */
+int vdrv_queue_restart(struct vdrv_queue *q);
+
+/*
+ * Offers a chain: seg[0..nout) is read by the device, the `nin` segments after
+ * it are written by it.  On VDRV_OK they belong to the device until reap or
+ * drain hands `cookie` back.  Does not tell the device: see vdrv_queue_kick().
+ * INVALID: no segment, an empty segment, a pointer that cannot be translated.
+ * TOO_BIG: more segments than the ring (or its indirect tables) ever hold, or
+ * more than 2^32 - 2 bytes.  AGAIN: no room now, or dma_map says so.
+ * PROTOCOL and others, latched: the queue is broken. [queue]
+ */
+int vdrv_queue_add(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                   uint32_t nout, uint32_t nin, void *cookie);
+
+/*
+ * Publishes what was added since the last kick, and notifies the device if it
+ * wants that (2.7.10, 2.8.10).  Returns 1 when it was notified, else 0. [queue]
+ */
+int vdrv_queue_kick(struct vdrv_queue *q);
+
+/*
+ * Takes up to `max` completions.  Returns how many; 0 when there are none.
+ * A rule broken by the device latches PROTOCOL, answered when nothing good
+ * precedes it. [queue]
+ */
+int vdrv_queue_reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max);
+
+/*
+ * Asks for an interrupt, as vdrv_arm() does: 1 when completions are already
+ * there, 0 when armed.  With VDRV_ARM_LATE, 1 only when the awaited one is
+ * there. [queue]
+ */
+int vdrv_queue_arm(struct vdrv_queue *q, uint32_t mode);
+
+/* Chains that the device holds. [queue] */
+uint32_t vdrv_queue_outstanding(const struct vdrv_queue *q);
+
+/* Free descriptors. [queue] */
+uint32_t vdrv_queue_room(const struct vdrv_queue *q);
+
+/*
+ * How many chains of up to `nsegs` segments can be outstanding at once. [any]
+ */
+uint32_t vdrv_queue_depth(const struct vdrv_queue *q, uint32_t nsegs);
+
+/*
+ * Latches `err` (negative): every later call answers it. [queue]
+ */
+void vdrv_queue_break(struct vdrv_queue *q, int err);
+
+/*
+ * After a confirmed device reset: hands back one outstanding cookie after
+ * another, unmapped, in `*cookie`; false when none is left.  O(1) each,
+ * amortised. [alone]
+ */
+bool vdrv_queue_drain(struct vdrv_queue *q, void **cookie);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
