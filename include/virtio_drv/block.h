@@ -117,7 +117,7 @@ struct vdrv_block_ops {
     int (*write_block)(struct vdrv_block *blk, uint64_t block, const void *buf,
                        size_t len);
     int (*flush)(struct vdrv_block *blk);
-    int (*caps)(const struct vdrv_block *blk, struct vdrv_block_caps *out);
+    int (*get_caps)(const struct vdrv_block *blk, struct vdrv_block_caps *out);
     int (*submit)(struct vdrv_block *blk, struct vdrv_block_request *req);
     int (*kick)(struct vdrv_block *blk, uint32_t queue);
     int (*execute)(struct vdrv_block *blk, struct vdrv_block_request *req);
@@ -167,7 +167,8 @@ int vdrv_block_write_block(struct vdrv_block *blk, uint64_t block,
 int vdrv_block_flush(struct vdrv_block *blk);
 
 /* Fills `out`.  UNSUPPORTED: the driver has none. [any] */
-int vdrv_block_caps(const struct vdrv_block *blk, struct vdrv_block_caps *out);
+int vdrv_block_get_caps(const struct vdrv_block *blk,
+                        struct vdrv_block_caps *out);
 
 /*
  * Hands a request to the device, which learns of it at the next kick.  On any

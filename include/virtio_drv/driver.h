@@ -117,7 +117,7 @@ int vdrv_driver_poll(struct vdrv_driver *drv, uint32_t queue, uint32_t budget);
 int vdrv_driver_arm(struct vdrv_driver *drv, uint32_t queue, uint32_t mode);
 int vdrv_driver_stop(struct vdrv_driver *drv);
 int vdrv_driver_start(struct vdrv_driver *drv);
-void vdrv_driver_identity(const struct vdrv_driver *drv, const char *name,
+void vdrv_driver_identify(const struct vdrv_driver *drv, const char *name,
                           uint32_t type, struct vdrv_identity *out);
 /* The first half of a refresh: OK, or the device's ill health, latched. */
 int vdrv_driver_refresh(struct vdrv_driver *drv);

@@ -352,7 +352,7 @@ int vdrv_driver_refresh(struct vdrv_driver *drv)
     return look_at_health(drv);
 }
 
-void vdrv_driver_identity(const struct vdrv_driver *drv, const char *name,
+void vdrv_driver_identify(const struct vdrv_driver *drv, const char *name,
                           uint32_t type, struct vdrv_identity *out)
 {
     const struct vdrv_transport *t = drv->transport;

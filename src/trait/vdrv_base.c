@@ -21,13 +21,13 @@ uint32_t vdrv_device_type(const struct vdrv_device *dev)
     return dev->ops->device_type(dev);
 }
 
-int vdrv_identity(const struct vdrv_device *dev, struct vdrv_identity *out)
+int vdrv_identify(const struct vdrv_device *dev, struct vdrv_identity *out)
 {
     if (lacks(dev) || out == NULL)
         return VDRV_ERR_INVALID;
-    if (dev->ops->identity == NULL)
+    if (dev->ops->identify == NULL)
         return VDRV_ERR_UNSUPPORTED;
-    return dev->ops->identity(dev, out);
+    return dev->ops->identify(dev, out);
 }
 
 uint32_t vdrv_irq(struct vdrv_device *dev, uint32_t vector)
