@@ -90,14 +90,14 @@ struct vdrv_block_caps {
     uint32_t queues;
     uint32_t depth;      /* requests of max_segs at once, per queue */
     uint32_t generation; /* counts changes of capacity */
-    bool read_only;
-    bool write_cache; /* volatile: flush before trusting a write */
-    bool can_flush;
-    bool can_discard;
-    bool can_write_zeroes;
-    bool can_unmap_zeroes;
-    bool can_secure_erase;
-    bool zoned;
+    uint8_t read_only;
+    uint8_t write_cache; /* volatile: flush before trusting a write */
+    uint8_t can_flush;
+    uint8_t can_discard;
+    uint8_t can_write_zeroes;
+    uint8_t can_unmap_zeroes;
+    uint8_t can_secure_erase;
+    uint8_t zoned;
     uint64_t max_discard;   /* blocks of one request */
     uint64_t discard_align; /* blocks; 1: none */
     uint64_t max_write_zeroes;

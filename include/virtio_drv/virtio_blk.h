@@ -39,9 +39,9 @@ struct vdrv_virtio_blk_config {
                             the device's seg_max */
     uint32_t timeout_us; /* of blocking calls; 0: 30 s */
     const struct vdrv_queue_kind *packed; /* NULL: split rings only */
-    bool require_platform; /* refuse a device without ACCESS_PLATFORM */
-    bool no_indirect;
-    bool no_event_idx;
+    uint8_t require_platform; /* refuse a device without ACCESS_PLATFORM */
+    uint8_t no_indirect;
+    uint8_t no_event_idx;
 };
 
 struct vdrv_virtio_blk_slot;
