@@ -23,7 +23,7 @@ enum {
 };
 
 struct arch_window {
-    uint64_t base; /* CPU address; for I/O on x86 the first port */
+    uint64_t base;
     uint64_t size; /* 0: there is no such window */
 };
 
@@ -36,16 +36,17 @@ struct arch_mmio {
 };
 
 /*
- * One PCI segment.  Bus addresses equal CPU addresses in both memory windows.
- * In the I/O window bus address 0 is at io.base; the low 4 KiB are left free
- * on the MMIO-mapped windows too, since a BAR of 0 counts as unassigned.
+ * One PCI segment.  The windows hold addresses that BARs may be given; in the
+ * memory windows bus addresses equal CPU addresses, an I/O address is behind
+ * arch_io_read() at io_base.  No window holds 0, for a BAR of 0 is unassigned.
  */
 struct arch_pci {
-    uint64_t ecam;  /* CPU address of bus 0, 0: none */
-    unsigned buses; /* 0: no PCI at all */
-    bool cf8;       /* configuration through ports 0xcf8 and 0xcfc works */
-    bool bars_set;  /* firmware has assigned the BARs */
-    bool io_ports;  /* the I/O window is real ports, not memory */
+    uint64_t ecam;    /* CPU address of bus 0, 0: none */
+    unsigned buses;   /* 0: no PCI at all */
+    bool cf8;         /* configuration through ports 0xcf8 and 0xcfc works */
+    bool bars_set;    /* firmware has assigned the BARs */
+    bool io_ports;    /* I/O space is the CPU's ports, not memory at io_base */
+    uint64_t io_base; /* CPU address of I/O address 0; 0 with io_ports */
     struct arch_window io, mem32, mem64;
 };
 
@@ -113,7 +114,7 @@ void arch_wait(uint64_t max_us);
 unsigned arch_pci_irq(unsigned bus, unsigned dev, unsigned fn, unsigned pin,
                       unsigned line);
 
-/* I/O ports, or what stands for them in pci.io.  `width` is 1, 2 or 4. */
+/* PCI I/O space, on x86 the ports.  `width` is 1, 2 or 4. */
 uint32_t arch_io_read(uint32_t port, unsigned width);
 void arch_io_write(uint32_t port, unsigned width, uint32_t val);
 

@@ -32,11 +32,17 @@
         v_;                                                                    \
     })
 #define CSR_SET(name, bits)                                                    \
-    __asm__ volatile("csrs " #name ", %0" : : "r"((uint64_t)(bits)) : "memor"  \
-                                                                      "y")
+    __asm__ volatile("csrs " #name ", %0"                                      \
+                     :                                                         \
+                     : "r"((uint64_t)(bits))                                   \
+                     : "memor"                                                 \
+                       "y")
 #define CSR_CLEAR(name, bits)                                                  \
-    __asm__ volatile("csrc " #name ", %0" : : "r"((uint64_t)(bits)) : "memor"  \
-                                                                      "y")
+    __asm__ volatile("csrc " #name ", %0"                                      \
+                     :                                                         \
+                     : "r"((uint64_t)(bits))                                   \
+                     : "memor"                                                 \
+                       "y")
 
 void riscv64_main(const void *fdt);
 void riscv64_trap(const uint64_t *frame);
@@ -52,7 +58,8 @@ static struct arch_machine machine = {
         {
             .ecam = 0x30000000,
             .buses = 256,
-            .io = {0x3000000, 0x10000},
+            .io_base = 0x3000000,
+            .io = {0x1000, 0xf000},
             .mem32 = {0x40000000, 0x40000000},
             .mem64 = {0x400000000, 0x400000000},
         },
@@ -180,7 +187,7 @@ unsigned arch_pci_irq(unsigned bus, unsigned dev, unsigned fn, unsigned pin,
 
 uint32_t arch_io_read(uint32_t port, unsigned width)
 {
-    uintptr_t addr = (uintptr_t)machine.pci.io.base + port;
+    uintptr_t addr = (uintptr_t)machine.pci.io_base + port;
 
     if (width == 1)
         return *reg8(addr);
@@ -191,7 +198,7 @@ uint32_t arch_io_read(uint32_t port, unsigned width)
 
 void arch_io_write(uint32_t port, unsigned width, uint32_t val)
 {
-    uintptr_t addr = (uintptr_t)machine.pci.io.base + port;
+    uintptr_t addr = (uintptr_t)machine.pci.io_base + port;
 
     if (width == 1)
         *reg8(addr) = (uint8_t)val;
