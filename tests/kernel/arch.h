@@ -73,11 +73,14 @@ const char *arch_cmdline(void);
 void arch_ram_free(void **start, size_t *size);
 
 void arch_putc(char c);
+/* The next character typed on the console, or -1. */
+int arch_getc(void);
 
 /*
- * Leaves QEMU.  Its exit status is `code` on riscv64 and aarch64, and
+ * Prints "exit: code N" and leaves QEMU.  Its exit status is `code` on riscv64 and aarch64, and
  * ((code + 16) << 1 | 1) on x86 (33 is a pass): isa-debug-exit can't say 0, and
- * 1 is what QEMU says of its own failures.  vm.py undoes the mapping.
+ * 1 is what QEMU says of its own failures.  vm.py undoes the mapping.  aarch64
+ * without semihosting (KVM) ends with 0, and the printed line alone tells.
  */
 _Noreturn void arch_exit(int code);
 

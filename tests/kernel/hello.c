@@ -63,8 +63,10 @@ static void show_function(unsigned dev, unsigned fn)
             cfg_read(dev, fn, 0x10), cfg_read(dev, fn, 0x14),
             cfg_read(dev, fn, 0x20), cfg_read(dev, fn, 0x24));
     if (pin)
-        kprintf(" pin %u line %u irq %u", pin, irq & 0xff,
-                arch_pci_irq(0, dev, fn, pin, irq & 0xff));
+        kprintf(" pin %u line %u", pin, irq & 0xff);
+    irq = arch_pci_irq(0, dev, fn, pin, irq & 0xff);
+    if (irq != ARCH_NO_IRQ)
+        kprintf(" irq %u", irq);
     kprintf("\n");
 }
 

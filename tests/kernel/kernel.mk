@@ -16,8 +16,9 @@ KERNEL_DIR := tests/kernel
 KERNEL_OUT := build/kernel
 KERNEL_ARCHES := riscv64 x86_64 aarch64
 
-KERNEL_PROGRAMS += hello
+KERNEL_PROGRAMS += hello lines
 KERNEL_SRCS_hello := $(KERNEL_DIR)/hello.c
+KERNEL_SRCS_lines := $(KERNEL_DIR)/lines.c
 
 KERNEL_CC_x86_64 ?= gcc
 KERNEL_CC_riscv64 ?= riscv64-linux-gnu-gcc

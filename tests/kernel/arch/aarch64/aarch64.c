@@ -98,6 +98,11 @@ void arch_putc(char c)
     *reg32(UART) = (uint8_t)c;
 }
 
+int arch_getc(void)
+{
+    return *reg32(UART + 0x18) & 0x10 ? -1 : (int)(*reg32(UART) & 0xff);
+}
+
 /* The transmit interrupt is raw-active since the first character. */
 void arch_console_irq(bool on)
 {
@@ -121,9 +126,9 @@ _Noreturn void arch_exit(int code)
 
     if (!leaving) {
         leaving = true;
+        kprintf("exit: code %d\n", code);
         semihosting_exit(code);
     }
-    kprintf("exit: no semihosting to tell a code with\n");
     op = 0x84000008; /* PSCI SYSTEM_OFF */
     __asm__ volatile("hvc #0" : "+r"(op) : : "memory");
     for (;;)

@@ -105,6 +105,11 @@ void arch_putc(char c)
     *reg8(UART) = (uint8_t)c;
 }
 
+int arch_getc(void)
+{
+    return *reg8(UART + 5) & 1 ? *reg8(UART) : -1;
+}
+
 void arch_console_irq(bool on)
 {
     *reg8(UART + 1) = on ? 2 : 0;
@@ -112,6 +117,7 @@ void arch_console_irq(bool on)
 
 _Noreturn void arch_exit(int code)
 {
+    kprintf("exit: code %d\n", code);
     *reg32(FINISHER) = code ? (uint32_t)code << 16 | 0x3333u : 0x5555u;
     for (;;)
         __asm__ volatile("wfi");

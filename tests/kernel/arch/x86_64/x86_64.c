@@ -135,6 +135,11 @@ void arch_putc(char c)
     outb(COM1, (uint8_t)c);
 }
 
+int arch_getc(void)
+{
+    return inb(COM1 + 5) & 1 ? inb(COM1) : -1;
+}
+
 void arch_console_irq(bool on)
 {
     outb(COM1 + 4, 0x0b); /* DTR, RTS, and OUT2: the line's gate */
@@ -143,8 +148,9 @@ void arch_console_irq(bool on)
 
 _Noreturn void arch_exit(int code)
 {
+    kprintf("exit: code %d\n", code);
     outb(DEBUG_EXIT, (uint8_t)(code + 16));
-    kprintf("exit: no isa-debug-exit at port 0xf4, code %d\n", code);
+    kprintf("exit: no isa-debug-exit at port 0xf4\n");
     for (;;)
         __asm__ volatile("cli; hlt");
 }
