@@ -55,6 +55,11 @@ struct arch_machine {
     struct arch_mmio mmio;
     struct arch_pci pci;
     unsigned console_irq;
+    /*
+     * A line that its handlers leave active stays silent until some device on
+     * it changes its mind: so does QEMU 7.2's PLIC.
+     */
+    bool irq_once;
     const void *fdt;  /* the flattened device tree, NULL: none */
     const void *rsdp; /* the ACPI root pointer, NULL: none or not told */
 };
@@ -77,10 +82,11 @@ void arch_putc(char c);
 int arch_getc(void);
 
 /*
- * Prints "exit: code N" and leaves QEMU.  Its exit status is `code` on riscv64 and aarch64, and
- * ((code + 16) << 1 | 1) on x86 (33 is a pass): isa-debug-exit can't say 0, and
- * 1 is what QEMU says of its own failures.  vm.py undoes the mapping.  aarch64
- * without semihosting (KVM) ends with 0, and the printed line alone tells.
+ * Prints "exit: code N" and leaves QEMU, whose exit status is `code` on riscv64
+ * and aarch64, and ((code + 16) << 1 | 1) on x86 (33 is a pass): isa-debug-exit
+ * can't say 0, and 1 is what QEMU says of its own failures.  aarch64 without
+ * semihosting (KVM) ends with 0 in any case, and the printed line alone tells.
+ * vm.py undoes the mapping and wants line and status to agree.
  */
 _Noreturn void arch_exit(int code);
 

@@ -32,14 +32,18 @@ KERNEL_OPT ?= -O2 -g
 # linked into one needs the same.
 KERNEL_MACH_x86_64 := -m64 -mno-red-zone -mgeneral-regs-only -mcmodel=small \
 	-fcf-protection=none
-KERNEL_MACH_riscv64 := -march=rv64imac_zicsr -mabi=lp64 -mcmodel=medany
+# binutils wants zicsr spelt out, clang 14 does not know the word
+KERNEL_MACH_riscv64 = -march=rv64imac$(if $(findstring clang, \
+	$(KERNEL_CC_riscv64)),,_zicsr) -mabi=lp64 -mcmodel=medany
 KERNEL_MACH_aarch64 := -mno-outline-atomics -mgeneral-regs-only -mstrict-align
 
 KERNEL_CFLAGS := -std=c11 -ffreestanding -fno-builtin -fno-pie -fno-pic \
 	-fno-stack-protector -fno-asynchronous-unwind-tables \
-	-fno-tree-loop-distribute-patterns -ffunction-sections -fdata-sections \
+	-ffunction-sections -fdata-sections \
 	-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
-KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none \
+# else GCC makes klib's memset call itself
+KERNEL_CFLAGS_GCC := -fno-tree-loop-distribute-patterns
+KERNEL_LDFLAGS := -nostdlib -static -Wl,--build-id=none \
 	-Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,--fatal-warnings
 
 KERNEL_COMMON := $(KERNEL_DIR)/klib.c $(KERNEL_DIR)/arch/irq_table.c
@@ -49,6 +53,10 @@ KERNEL_ARCH_SRCS_riscv64 := $(addprefix $(KERNEL_DIR)/arch/, \
 	riscv64/start_riscv64.S riscv64/riscv64.c fdt_read.c)
 KERNEL_ARCH_SRCS_aarch64 := $(addprefix $(KERNEL_DIR)/arch/, \
 	aarch64/start_aarch64.S aarch64/aarch64.c fdt_read.c)
+
+# $(call kernel_cflags,arch)
+kernel_cflags = $(KERNEL_MACH_$1) $(KERNEL_CFLAGS) $(if $(findstring \
+	clang,$(KERNEL_CC_$1)),,$(KERNEL_CFLAGS_GCC)) $(KERNEL_OPT)
 
 # $(call kernel_objs,arch,sources)
 kernel_objs = $(patsubst %,$(KERNEL_OUT)/$1/%.o,$(basename $2))
@@ -75,8 +83,8 @@ $$(KERNEL_LIB_$1): $$(call kernel_objs,$1,$$(KERNEL_LIB_SRCS))
 endif
 $(KERNEL_OUT)/$1/%.o: %.c
 	@mkdir -p $$(@D)
-	$$(KERNEL_CC_$1) $$(KERNEL_MACH_$1) $$(KERNEL_CFLAGS) $$(KERNEL_OPT) \
-	    $$(KERNEL_INCLUDES) -MMD -MP -c -o $$@ $$<
+	$$(KERNEL_CC_$1) $$(call kernel_cflags,$1) $$(KERNEL_INCLUDES) \
+	    -MMD -MP -c -o $$@ $$<
 $(KERNEL_OUT)/$1/%.o: %.S
 	@mkdir -p $$(@D)
 	$$(KERNEL_CC_$1) $$(KERNEL_MACH_$1) -fno-pie -MMD -MP -c -o $$@ $$<

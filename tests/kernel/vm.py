@@ -265,7 +265,8 @@ class Vm:
     def _on_error(self, text: str) -> None:
         self.errors += text
 
-    def _tail(self) -> str:
+    def tail(self) -> str:
+        """The end of the serial text, for error messages."""
         said = f"\nQEMU says: {self.errors.strip()}" if self.errors else ""
         return f"\n--- serial, last part\n{self.text[-TAIL:]}---{said}"
 
@@ -285,7 +286,7 @@ class Vm:
                 left = end - time.monotonic()
                 if ended or left <= 0:
                     why = "QEMU ended" if ended else f"{timeout} s passed"
-                    raise VmError(f"{why} before /{regex}/{self._tail()}")
+                    raise VmError(f"{why} before /{regex}/{self.tail()}")
                 self._news.wait(min(left, 0.2))
 
     def send(self, text: str) -> None:
@@ -317,17 +318,17 @@ class Vm:
         try:
             status = self.proc.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise VmError(f"{timeout} s passed{self._tail()}") from None
+            raise VmError(f"{timeout} s passed{self.tail()}") from None
         for t in self._threads:
             t.join(5)
         last = re.search(r"^exit: code (\d+)\n*\Z", self.text, re.M)
         if not last:
             raise VmError(f"QEMU ended with status {status}, and not by the "
-                          f"guest{self._tail()}")
+                          f"guest{self.tail()}")
         code = int(last[1])
         if status != self._status_of(code):
             raise VmError(f"QEMU's status {status} contradicts the guest's "
-                          f"exit code {code}{self._tail()}")
+                          f"exit code {code}{self.tail()}")
         return code
 
     def _status_of(self, code: int) -> int:

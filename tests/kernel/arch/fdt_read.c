@@ -153,10 +153,11 @@ void fdt_bootargs(const void *fdt, char *buf, uint32_t size)
     uint32_t len = 0;
     const uint8_t *args = fdt_prop(fdt, "chosen", "bootargs", &len);
 
+    buf[0] = 0;
     if (!args)
-        len = 0;
+        return;
     if (len > size - 1)
         len = size - 1;
-    memcpy(buf, args, args ? len : 0);
+    memcpy(buf, args, len);
     buf[len] = 0;
 }

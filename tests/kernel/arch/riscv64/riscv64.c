@@ -64,6 +64,7 @@ static struct arch_machine machine = {
             .mem64 = {0x400000000, 0x400000000},
         },
     .console_irq = 10,
+    .irq_once = true,
 };
 
 static volatile uint8_t *reg8(uintptr_t addr)

@@ -386,16 +386,13 @@ static void pci_init(const char *name, uint64_t mem32, uint64_t ecam)
 static void microvm_init(void)
 {
     bool two = ioapic2_present();
+    unsigned one_irq = machine.rsdp ? 16 : 5;
 
     machine.name = "x86_64 microvm";
-    machine.mmio = (struct arch_mmio){
-        .base = 0xfeb00000,
-        .stride = 512,
-        .slots = two ? 24 : 8,
-        .irq = two            ? 24
-               : machine.rsdp ? 16
-                              : 5,
-    };
+    machine.mmio.base = 0xfeb00000;
+    machine.mmio.stride = 512;
+    machine.mmio.slots = two ? 24 : 8;
+    machine.mmio.irq = two ? 24 : one_irq;
 }
 
 static void machine_init(void)
