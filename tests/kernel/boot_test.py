@@ -72,6 +72,8 @@ def lines(arch: str, machine: str, bus: str, opts: dict, word: str) -> None:
         for n, i in enumerate(order):
             vm.expect(rf"^resize {n}$")
             vm.query("block_resize", node_name=disks[i], size=2 << 20)
+        vm.expect(r"^type a dot$")
+        vm.send(".")
         if vm.wait(10):
             raise VmError(f"a line was not heard{vm.tail()}")
 

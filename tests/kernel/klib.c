@@ -7,6 +7,11 @@
 
 #include "arch.h"
 
+/* Any eight bytes, whatever their type elsewhere. */
+struct word {
+    uint64_t val;
+} __attribute__((may_alias));
+
 void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 {
     unsigned char *d = dst;
@@ -15,7 +20,7 @@ void *memcpy(void *restrict dst, const void *restrict src, size_t n)
     /* words where both sides allow it: emulated CPUs feel the difference */
     if (!(((uintptr_t)d | (uintptr_t)s) & 7))
         for (; n >= 8; n -= 8, d += 8, s += 8)
-            *(uint64_t *)(void *)d = *(const uint64_t *)(const void *)s;
+            *(struct word *)(void *)d = *(const struct word *)(const void *)s;
     while (n--)
         *d++ = *s++;
     return dst;
@@ -41,7 +46,7 @@ void *memset(void *dst, int c, size_t n)
     for (; n && ((uintptr_t)d & 7); n--)
         *d++ = (unsigned char)c;
     for (; n >= 8; n -= 8, d += 8)
-        *(uint64_t *)(void *)d = word;
+        ((struct word *)(void *)d)->val = word;
     while (n--)
         *d++ = (unsigned char)c;
     return dst;

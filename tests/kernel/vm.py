@@ -66,20 +66,27 @@ class Qmp:
                     raise VmError("QEMU does not answer on its QMP socket")
                 time.sleep(0.01)
         self.sock.settimeout(timeout)
-        self.file = self.sock.makefile("rwb")
+        self.file = self.sock.makefile("rb")
         self._read()
         self.command("qmp_capabilities")
 
     def _read(self) -> dict:
-        line = self.file.readline()
-        if not line:
+        try:
+            line = self.file.readline()
+        except TimeoutError:
+            raise VmError("QEMU does not answer a QMP command") from None
+        except OSError:
+            line = b""
+        if not line.endswith(b"\n"):
             raise VmError("QEMU closed its QMP socket")
         return json.loads(line)
 
     def command(self, name: str, **args: Any) -> Any:
         msg = {"execute": name, "arguments": args}
-        self.file.write(json.dumps(msg).encode() + b"\n")
-        self.file.flush()
+        try:
+            self.sock.sendall(json.dumps(msg).encode() + b"\n")
+        except OSError as err:
+            raise VmError(f"QMP {name}: {err}") from None
         while True:
             reply = self._read()
             if "return" in reply:
@@ -291,7 +298,10 @@ class Vm:
 
     def send(self, text: str) -> None:
         """Types on the guest's console."""
-        self.proc.stdin.write(text.encode())
+        try:
+            self.proc.stdin.write(text.encode())
+        except OSError as err:
+            raise VmError(f"typing: {err}{self.tail()}") from None
 
     @property
     def qmp(self) -> Qmp:
@@ -300,7 +310,9 @@ class Vm:
         return self._qmp
 
     def query(self, command: str, **args: Any) -> Any:
-        """A QMP command; "_" in argument names stands for "-"."""
+        """A QMP command; "_" in argument names stands for "-".  The guest must
+        still be there when the answer comes: it may not take the command's
+        effect as its cue to exit, but should wait for a key, see send()."""
         return self.qmp.command(
             command, **{k.replace("_", "-"): v for k, v in args.items()})
 
