@@ -6,6 +6,7 @@
  * allocations always come after the highest live one, and mappings get fresh
  * addresses, so that a stale one is never valid again by chance.
  */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS under -std=c11 */
 #include "fake_priv.h"
 
 #include <stdlib.h>
@@ -49,6 +50,7 @@ static uint64_t dma_base(const struct fake *f)
 
 static void redzone_set(uint8_t *p)
 {
+    UNFENCE(p, REDZONE);
     memset(p, RED, REDZONE);
     FENCE(p, REDZONE);
 }
@@ -261,12 +263,13 @@ static void hal_unmap(void *ctx, void *ptr, uint64_t dma, uint32_t run,
 {
     struct fake *f = ctx;
     uint32_t i = map_find(f, dma);
-    struct fake_map *m = &f->maps[i];
+    struct fake_map *m;
 
     if (i == f->maps_live) {
         fake_violation(f, "DMA", "dma_unmap of %p, which is not mapped", ptr);
         return;
     }
+    m = &f->maps[i];
     if (m->ptr != ptr || m->dma != dma || m->run != run || m->dir != dir ||
         m->flags != flags)
         fake_violation(f, "DMA", "dma_unmap with other values: run %u not %u",
@@ -284,7 +287,7 @@ static void hal_sync(void *ctx, void *ptr, uint64_t dma, uint32_t len,
 {
     struct fake *f = ctx;
     uint32_t i = map_find(f, dma);
-    struct fake_map *m = &f->maps[i];
+    struct fake_map *m;
     uint64_t off;
 
     f->syncs++;
@@ -293,6 +296,7 @@ static void hal_sync(void *ctx, void *ptr, uint64_t dma, uint32_t len,
             fake_violation(f, "DMA", "dma_sync of %p, not shared", ptr);
         return;
     }
+    m = &f->maps[i];
     off = dma - m->dma;
     if (len > m->run - off || m->ptr + off != ptr || (dir & ~m->dir)) {
         fake_violation(f, "DMA", "dma_sync leaves its mapping");

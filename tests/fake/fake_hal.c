@@ -3,6 +3,7 @@
  * The fake machine: violations, log, clock and steps, and dispatch of register
  * accesses to regions.  DMA is in fake_dma.c.
  */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS under -std=c11 */
 #include "fake_priv.h"
 
 #include <stdarg.h>
