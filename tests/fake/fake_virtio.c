@@ -346,8 +346,11 @@ struct fake_queue *fake_dev_add_queue(struct fake_dev *d, uint16_t max)
 
 void fake_dev_enable_queue(struct fake_dev *d, struct fake_queue *q)
 {
-    if (!(d->status & FAKE_FEATURES_OK) ||
-        (d->status & (FAKE_DRIVER_OK | FAKE_FAILED)))
+    uint32_t late = FAKE_DRIVER_OK | FAKE_FAILED;
+
+    if (fake_dev_has(d, FAKE_F_RING_RESET))
+        late = FAKE_FAILED;
+    if (!(d->status & FAKE_FEATURES_OK) || (d->status & late))
         fake_violation(d->f, "BASIC-36", "%s: queue %u enabled at status %#x",
                        d->name, q->index, d->status);
     if (!d->fok_checked)
@@ -367,7 +370,7 @@ static void pending_add(struct fake_dev *d, const struct fake_chain *c)
         if (!d->pending)
             abort();
     }
-    d->pending[d->n_pending++] = (struct fake_pending){*c, false};
+    d->pending[d->n_pending++] = *c;
 }
 
 static void collect_queue(struct fake_dev *d, struct fake_queue *q)
@@ -399,7 +402,7 @@ size_t fake_dev_pending(const struct fake_dev *d)
 /* Serves the i-th and takes it off the list; the used index comes later. */
 static void complete_one(struct fake_dev *d, size_t i)
 {
-    struct fake_chain c = d->pending[i].chain;
+    struct fake_chain c = d->pending[i];
     uint32_t len;
 
     memmove(&d->pending[i], &d->pending[i + 1],

@@ -74,12 +74,6 @@ struct fake_dev_ops {
 
 #define FAKE_KEEP UINT32_MAX
 
-/* Something taken from a queue and not completed. */
-struct fake_pending {
-    struct fake_chain chain;
-    bool dropped; /* never completes, until reset */
-};
-
 struct fake_dev {
     struct fake *f;
     const struct fake_dev_ops *ops;
@@ -122,7 +116,7 @@ struct fake_dev {
     uint16_t config_vector; /* MSI-X */
     struct fake_queue queue[FAKE_QUEUES];
     uint16_t n_queues;
-    struct fake_pending *pending;
+    struct fake_chain *pending; /* taken and not completed */
     size_t n_pending, pending_cap;
     struct fake_stepper stepper;
     /* The line of an interrupt without MSI-X changed (transport). */
