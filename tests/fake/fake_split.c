@@ -298,15 +298,9 @@ static void check_flags(struct fake_queue *q, const uint8_t *avail)
         broken(q, "SPLIT-18", "avail flags with EVENT_IDX", flags);
 }
 
-/* Entries that wait; 0 too when the index is impossible. */
 static uint16_t waiting(struct fake_queue *q, const uint8_t *avail)
 {
-    uint16_t n = (uint16_t)(load16(avail + 2) - q->next_avail);
-
-    if (n + q->in_flight <= q->size)
-        return n;
-    broken(q, "SPLIT-15", "avail index jumps by", n);
-    return 0;
+    return (uint16_t)(load16(avail + 2) - q->next_avail);
 }
 
 static bool split_pop(struct fake_queue *q, struct fake_chain *c)
@@ -324,6 +318,8 @@ static bool split_pop(struct fake_queue *q, struct fake_chain *c)
         if (waiting(q, avail) == 0)
             return false;
     }
+    if (waiting(q, avail) + q->in_flight > q->size)
+        return broken(q, "SPLIT-15", "avail index jumps", waiting(q, avail));
     slot = avail + 4 + 2 * (size_t)(q->next_avail & (q->size - 1));
     head = fake_get16(slot);
     if (q->poison)
