@@ -226,14 +226,14 @@ static void sky(struct canvas *c)
 
 static void stars(struct canvas *c)
 {
-    int n = least(c->w * c->h / 2048, 600), x, y, size;
-    uint32_t alpha;
+    int n = least(c->w * c->h / 2048, 600);
 
     while (n-- > 0) {
-        x = below(c, c->w);
-        y = below(c, c->h * 6 / 10 + 1);
-        size = 1 + (below(c, 8) == 0);
-        alpha = 60 + (uint32_t)below(c, 190);
+        int x = below(c, c->w);
+        int y = below(c, c->h * 6 / 10 + 1);
+        int size = 1 + (below(c, 8) == 0);
+        uint32_t alpha = 60 + (uint32_t)below(c, 190);
+
         fill(c, x, y, size, size, 0xf4f0ff, alpha);
     }
 }
@@ -241,14 +241,16 @@ static void stars(struct canvas *c)
 /* Four constellations: stars joined by thin lines. */
 static void constellations(struct canvas *c)
 {
-    int k, i, x, y, px, py;
+    int k, i;
 
     for (k = 0; k < 4; k++) {
-        px = c->w / 2 + below(c, c->w / 2 + 1);
-        py = below(c, c->h / 3 + 1);
+        int px = c->w / 2 + below(c, c->w / 2 + 1);
+        int py = below(c, c->h / 3 + 1);
+
         for (i = 0; i < 5; i++) {
-            x = px + below(c, c->w / 8 + 1) - c->w / 16;
-            y = py + below(c, c->h / 8 + 1) - c->h / 16;
+            int x = px + below(c, c->w / 8 + 1) - c->w / 16;
+            int y = py + below(c, c->h / 8 + 1) - c->h / 16;
+
             line(c, px, py, x, y, 0x9fc8ff, 96);
             fill(c, x - 1, y - 1, 3, 3, 0xffffff, 224);
             px = x;
@@ -350,17 +352,18 @@ static void bars(struct canvas *c, const struct layout *l)
 {
     static const uint32_t rgb[8] = {0xffffff, 0xffff00, 0x00ffff, 0x00ff00,
                                     0xff00ff, 0xff0000, 0x0000ff, 0x000000};
-    int x = l->x + PAD * l->s, i, a, b;
+    int x = l->x + PAD * l->s, i;
 
     for (i = 0; i < 8; i++) {
-        a = l->inner * i / 8;
-        b = l->inner * (i + 1) / 8;
+        int a = l->inner * i / 8;
+        int b = l->inner * (i + 1) / 8;
         fill(c, x + a, l->bars_y, b - a, 12 * l->s, rgb[i], OPAQUE);
     }
     for (i = 0; i < l->inner; i++) {
-        a = i * 255 / (l->inner - 1);
-        fill(c, x + i, l->bars_y + 12 * l->s, 1, 6 * l->s,
-             (uint32_t)a * 0x10101, OPAQUE);
+        uint32_t grey = (uint32_t)(i * 255 / (l->inner - 1));
+
+        fill(c, x + i, l->bars_y + 12 * l->s, 1, 6 * l->s, grey * 0x10101,
+             OPAQUE);
     }
 }
 
@@ -462,9 +465,9 @@ void picture_rect(const struct picture *p, void *fb,
 
     if (b.width == 0 || b.height == 0)
         return;
-    c.rng = p->seed * 0x9e3779b1u + 0x7f4a7c15u;
+    c.rng = (p->seed ^ 0x7f4a7c15u) * 0x9e3779b1u;
     if (c.rng == 0)
-        c.rng = 1;
+        c.rng = 1; /* the one state that xorshift never leaves */
     sky(&c);
     stars(&c);
     constellations(&c);

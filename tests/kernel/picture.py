@@ -35,7 +35,7 @@ def load_font() -> list[list[int]]:
 
 def random_numbers(seed: int):
     """xorshift32, without its eight lowest bits."""
-    x = (seed * 0x9E3779B1 + 0x7F4A7C15) % 2**32 or 1
+    x = (seed ^ 0x7F4A7C15) * 0x9E3779B1 % 2**32 or 1
     while True:
         x ^= x << 13 & 0xFFFFFFFF
         x ^= x >> 17

@@ -793,8 +793,8 @@ static void ip_input(struct responder *r, const uint8_t *frame, size_t len)
     p.src = get32(h + 12);
     if (get32(h + 16) != r->ip || !same(frame, r->mac, 6) ||
         get16(h + 6) & 0x3fff || !source_good(r, p.mac, p.src))
-        r->count.ignored++;
-    else if (p.proto == PROTO_ICMP)
+        p.proto = 0; /* not ours, or a fragment */
+    if (p.proto == PROTO_ICMP)
         icmp_input(r, &p);
     else if (p.proto == PROTO_UDP)
         udp_input(r, &p);

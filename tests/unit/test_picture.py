@@ -32,7 +32,8 @@ CASES = [
     (64, 48, 0, XBGR, 0, 3, 3, TEXT),
     (1, 1, 0, XRGB, 0, 5, 5, ""),
     (3, 700, 0, XRGB, 0, 6, 6, "\n\n"),
-    (700, 2, 0, XRGB, 0, 0x3A5B6C7D, 6, "a title that is wider than all else"),
+    (700, 90, 0, XRGB, 0, 0x7F4A7C15, 6, "a title that is wider than all else"),
+    (700, 2, 0, XRGB, 0, 12, 6, TEXT),
     (1200, 760, 0, XRGB, 0, 9, 1, "exactly two font pixels"),
 ]
 
