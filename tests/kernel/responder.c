@@ -176,7 +176,7 @@ static void put_csum(struct responder *r, uint32_t to, uint8_t proto,
         put16(l4 + offset, responder_sum(l4, 0, seed));
         return;
     }
-    sum = (uint16_t)~responder_sum(l4, len, seed);
+    sum = (uint16_t)(0xffff - responder_sum(l4, len, seed));
     if (proto == PROTO_UDP && sum == 0)
         sum = 0xffff; /* RFC 768: zero means none */
     put16(l4 + offset, sum);
@@ -551,8 +551,8 @@ static void take_data(struct responder *r, struct responder_conn *c,
     if (s->len == 0 && !fin)
         return;
     c->ack_due = true;
-    if (c->peer_fin || before(c->rcv_nxt, s->seq) || skip > s->len)
-        return;
+    if (c->peer_fin || skip > s->len)
+        return; /* ahead of us, `skip` is negative and thus huge */
     take_request(r, c, s->data + skip, s->len - skip);
     c->rcv_nxt += s->len - skip;
     if (fin) {

@@ -78,7 +78,9 @@ static int serve(struct link *l)
         ssize_t n;
 
         responder_tick(&r, now_us(), emit, l);
-        n = fds[0].revents & POLLIN ? recv(l->fd, frame, sizeof(frame), 0) : -1;
+        n = -1;
+        if (fds[0].revents & POLLIN)
+            n = recv(l->fd, frame, sizeof(frame), 0);
         if (n >= 0)
             responder_input(&r, frame, (size_t)n, emit, l);
     }

@@ -358,6 +358,13 @@ static void test_udp(void)
     n = make_udp(f, 4000, 7, 10);
     wr16(f + 40, 0); /* no checksum: RFC 768 allows it */
     CHECK(give(f, n) == 1);
+    /* Whatever the sum is, it is never sent as zero. */
+    for (unsigned v = 0; v < 65536; v++) {
+        wr16(f + 42, v);
+        wr16(f + 38, 10);
+        give(f, make_ip(f, 17, 10));
+    }
+    CHECK(wire.r.count.udp == 6 + 65536);
     CHECK(give(f, make_udp(f, 4000, 8, 10)) == 0);
     CHECK(give(f, make_udp(f, 0, 7, 10)) == 0);
     CHECK(give(f, make_udp(f, 7, 7, 10)) == 0);
@@ -614,13 +621,15 @@ static void test_tcp_window(void)
 
 static void test_tcp_flight(void)
 {
-    uint32_t iss, seq = 100 + REQ_LEN;
+    uint32_t seq = 100 + REQ_LEN;
     static const struct {
         unsigned mss, seg, n;
     } cases[] = {{1460, 1460, 4}, {9000, 1460, 4}, {536, 536, 4},
                  {0, 536, 4},     {1, 64, 4},      {65535, 1460, 4}};
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        uint32_t iss;
+
         wire_reset(RESPONDER_BODY);
         iss = shake(6, 65535, cases[i].mss);
         CHECK(ask(6, iss, 65535) == cases[i].n);
@@ -633,6 +642,83 @@ static void test_tcp_flight(void)
         CHECK(out_data(0) == cases[i].seg && wire.r.count.resent == 1);
         CHECK(say(6, ACK, seq, iss + 1 + cases[i].seg, 65535) == 2);
     }
+}
+
+/* Time-outs double, start afresh with progress, and duplicate ACKs don't put
+ * them off. */
+static void test_tcp_timer(void)
+{
+    uint32_t iss, seq = 100 + REQ_LEN, at;
+
+    wire_reset(RESPONDER_BODY);
+    iss = shake(6, 65535, 1000);
+    ask(6, iss, 65535);
+    for (unsigned t = 50000; t < 250000; t += 50000) {
+        CHECK(say(6, ACK, seq, iss + 1, 65535) == 0);
+        CHECK(tick(1000 + t) == 0);
+    }
+    CHECK(tick(1000 + 250000) == 1);
+    CHECK(tick(1000 + 749999) == 0 && tick(1000 + 750000) == 1);
+    CHECK(tick(1000 + 1749999) == 0 && tick(1000 + 1750000) == 1);
+    /* All four had arrived: go on behind them, not behind the resent one. */
+    at = iss + 1 + 4000;
+    CHECK(say(6, ACK, seq, at, 65535) == 2);
+    CHECK(sent(0, ACK, at, seq) && sent(1, ACK, at + 1000, seq));
+    CHECK(tick(1000 + 1999999) == 0 && tick(1000 + 2000000) == 1);
+    /* A part-filled segment waits while anything is under way. */
+    iss = shake(7, 1500, 1000);
+    CHECK(ask(7, iss, 1500) == 1 && out_data(0) == 1000);
+}
+
+static void test_tcp_stale(void)
+{
+    uint32_t iss, end, seq = 100 + REQ_LEN;
+    struct seg s = {.port = 5, .flags = PSH, .wnd = 9000};
+
+    wire_reset(3000);
+    iss = shake(5, 0, 1000);
+    /* No ACK flag: nothing may come of it. */
+    s.seq = 100;
+    s.data = request;
+    s.len = REQ_LEN;
+    CHECK(give_seg(&s) == 0 && wire.r.count.http == 0);
+    CHECK(ask(5, iss, 0) == 1);
+    /* An older segment's window does not replace a newer one's. */
+    CHECK(say(5, ACK, seq + 5, iss + 1, 0) == 0);
+    CHECK(say(5, ACK, seq, iss + 1, 9000) == 0);
+    CHECK(say(5, ACK, seq + 5, iss + 1, 9000) == 4);
+    end = iss + 1 + HEAD(4) + 3000;
+    CHECK(sent(3, FIN | PSH | ACK, end - (uint32_t)out_data(3), seq));
+    /* After the peer's FIN no data counts. */
+    CHECK(say(5, FIN | ACK, seq + 5, end + 1, 9000) == 1);
+    CHECK(sent(0, ACK, end + 1, seq));
+    CHECK(say(5, FIN | ACK, seq, end + 1, 9000) == 1);
+    CHECK(sent(0, ACK, end + 1, seq + 1));
+    s.flags = ACK;
+    s.seq = seq + 1;
+    s.ack = end + 1;
+    CHECK(give_seg(&s) == 1 && sent(0, ACK, end + 1, seq + 1));
+}
+
+/* Our own numbers pass zero within the page. */
+static void test_tcp_wrap(void)
+{
+    struct responder_conn *c = &wire.r.conns[0];
+    uint32_t seq = 100 + REQ_LEN, at = 0u - 1500;
+
+    wire_reset(4000);
+    say(4, SYN, 99, 0, 9000);
+    c->iss = c->una = at - 1;
+    c->nxt = c->max = at;
+    CHECK(tick(1000 + 250000) == 1 && rd32(out_tcp(0) + 4) == at - 1);
+    CHECK(say(4, ACK, 100, at, 2144) == 0);
+    CHECK(ask(4, at - 1, 2144) == 1 && sent(0, ACK, at, seq));
+    CHECK(say(4, ACK, seq, at + 536, 2144) == 2);
+    CHECK(say(4, ACK, seq, at + 3 * 536, 2144) >= 2);
+    CHECK(sent(0, ACK, at + 3 * 536, seq));
+    CHECK(tick(1000 + 500000) == 1 && sent(0, ACK, at + 3 * 536, seq));
+    CHECK(say(4, ACK, seq, at + 536, 2144) == 0); /* an old one */
+    CHECK(c->una == at + 3 * 536);
 }
 
 static void test_tcp_requests(void)
@@ -705,7 +791,7 @@ static void test_tcp_endless_request(void)
 
 static void test_tcp_recycle(void)
 {
-    uint32_t iss[20];
+    uint32_t iss[20], end;
 
     wire_reset(10);
     for (unsigned i = 0; i < RESPONDER_CONNS; i++) {
@@ -720,6 +806,13 @@ static void test_tcp_recycle(void)
     CHECK(ask(100, iss[0], 8000) == 1 && out_data(0) > 10);
     CHECK(ask(101, iss[1], 8000) == 1 && out_tcp(0)[13] == RST);
     CHECK(ask(102, iss[2], 8000) == 1 && out_data(0) > 10);
+    /* One that is through goes first, however young, and in silence. */
+    end = iss[2] + 2 + (uint32_t)out_data(0);
+    tick(4000);
+    say(102, FIN | ACK, 100 + REQ_LEN, end, 8000);
+    CHECK(say(201, SYN, 5, 0, 8000) == 1 && out_tcp(0)[13] == (SYN | ACK));
+    CHECK(say(102, ACK, 101 + REQ_LEN, end, 8000) == 1);
+    CHECK(sent(0, RST, end, 0));
     /* Idle for half a minute: reset; then all is free again. */
     tick(3000 + 31000000);
     tick(3000 + 99000000);
@@ -804,7 +897,6 @@ struct client {
     unsigned port, wnd, mss, chop;
     uint32_t iss, una, rcv_nxt, edge; /* edge: the highest window end */
     bool open, its_fin, my_fin, reset;
-    uint64_t idle;
     size_t got;
     char data[RESPONDER_HEAD + RESPONDER_BODY + 1];
 };
@@ -862,7 +954,7 @@ static void client_take(struct client *c, const uint8_t *f)
         c->edge = seq + 1 + c->wnd;
     }
     CHECK(c->open && len <= c->mss && len <= 1460);
-    CHECK(len == 0 || (int32_t)(seq + (uint32_t)len - c->edge) <= 1);
+    CHECK((int32_t)(seq + (uint32_t)len + (t[13] & FIN) - c->edge) <= 0);
     if ((int32_t)(ack - c->una) > 0)
         c->una = ack;
     if (c->una == c->iss + 2 + REQ_LEN)
@@ -965,7 +1057,9 @@ static void test_fetch(void)
             c.wnd = cases[i].wnd;
             c.mss = cases[i].mss;
             c.chop = cases[i].chop;
-            c.iss = seed * 0x10000001u - 20; /* some wrap around zero */
+            c.iss = seed * 0x10000001u - 20;
+            if (seed % 2)
+                c.iss = 0u - seed; /* wraps within the request */
             wire_reset(cases[i].page);
             if (!CHECK(fetch(&c, &net) > 0) ||
                 !CHECK(body_right(&c, cases[i].page)) ||
@@ -1093,6 +1187,9 @@ int main(void)
     run("responder: out of order, overlap, FIN with data", test_tcp_order);
     run("responder: shut and small windows", test_tcp_window);
     run("responder: MSS, flight, resend", test_tcp_flight);
+    run("responder: timers", test_tcp_timer);
+    run("responder: stale windows, data after FIN", test_tcp_stale);
+    run("responder: sequence numbers pass zero", test_tcp_wrap);
     run("responder: kinds of request", test_tcp_requests);
     run("responder: request without an end", test_tcp_endless_request);
     run("responder: ninth connection", test_tcp_recycle);
