@@ -480,7 +480,7 @@ static uint32_t shake(unsigned port, unsigned wnd, unsigned mss)
 }
 
 static const char request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-#define REQ_LEN      (sizeof(request) - 1)
+#define REQ_LEN      ((uint32_t)sizeof(request) - 1)
 #define HEAD(digits) (96u + (digits)) /* of a 200, by the length's digits */
 
 static unsigned ask(unsigned port, uint32_t iss, unsigned wnd)
