@@ -644,6 +644,20 @@ static void test_tcp_flight(void)
     }
 }
 
+/* The FIN takes a place in the window too. */
+static void test_tcp_fin_window(void)
+{
+    unsigned wnd = HEAD(2) + 10;
+    uint32_t iss, end, seq = 100 + REQ_LEN;
+
+    wire_reset(10);
+    iss = shake(4, wnd, 1000);
+    end = iss + 1 + wnd;
+    CHECK(ask(4, iss, wnd) == 1 && sent(0, ACK, iss + 1, seq));
+    CHECK(out_data(0) == wnd);
+    CHECK(say(4, ACK, seq, end, 1) == 1 && sent(0, FIN | PSH | ACK, end, seq));
+}
+
 /* Time-outs double, start afresh with progress, and duplicate ACKs don't put
  * them off. */
 static void test_tcp_timer(void)
@@ -1187,6 +1201,7 @@ int main(void)
     run("responder: out of order, overlap, FIN with data", test_tcp_order);
     run("responder: shut and small windows", test_tcp_window);
     run("responder: MSS, flight, resend", test_tcp_flight);
+    run("responder: FIN waits for the window", test_tcp_fin_window);
     run("responder: timers", test_tcp_timer);
     run("responder: stale windows, data after FIN", test_tcp_stale);
     run("responder: sequence numbers pass zero", test_tcp_wrap);
