@@ -275,7 +275,7 @@ static size_t make_tcp(uint8_t *f, const struct seg *s)
 
 static unsigned give_seg(const struct seg *s)
 {
-    uint8_t f[1600];
+    uint8_t f[1600] = {0};
 
     return give(f, make_tcp(f, s));
 }
@@ -925,7 +925,7 @@ static void client_send(struct client *c, unsigned flags, size_t len)
                     .mss = flags & SYN ? c->mss : 0,
                     .seq = flags & SYN ? c->iss : c->una,
                     .ack = flags & ACK ? c->rcv_nxt : 0,
-                    .data = request + at,
+                    .data = len ? request + at : NULL,
                     .len = len};
 
     if (c->open && (int32_t)(c->rcv_nxt + c->wnd - c->edge) > 0)
