@@ -162,7 +162,7 @@ struct vdrv_identity {
 struct vdrv_base_ops {
     const char *(*device_name)(const struct vdrv_device *dev);
     uint32_t (*device_type)(const struct vdrv_device *dev);
-    int (*identity)(const struct vdrv_device *dev, struct vdrv_identity *out);
+    int (*identify)(const struct vdrv_device *dev, struct vdrv_identity *out);
     uint32_t (*irq)(struct vdrv_device *dev, uint32_t vector);
     int (*poll)(struct vdrv_device *dev, uint32_t queue, uint32_t budget);
     int (*arm)(struct vdrv_device *dev, uint32_t queue, uint32_t mode);
@@ -184,7 +184,7 @@ const char *vdrv_device_name(const struct vdrv_device *dev);
 uint32_t vdrv_device_type(const struct vdrv_device *dev);
 
 /* Fills `out`.  INVALID: NULL argument.  UNSUPPORTED: no driver op. [any] */
-int vdrv_identity(const struct vdrv_device *dev, struct vdrv_identity *out);
+int vdrv_identify(const struct vdrv_device *dev, struct vdrv_identity *out);
 
 /*
  * To be called by the interrupt handler of vector `vector` (0 for a line

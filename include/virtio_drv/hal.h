@@ -150,8 +150,8 @@ struct vdrv_hal {
      */
     uint32_t (*reg_read)(void *ctx, uint32_t space, uintptr_t addr,
                          uint32_t width);
-    void (*reg_write)(void *ctx, uint32_t space, uintptr_t addr,
-                      uint32_t width, uint32_t value);
+    void (*reg_write)(void *ctx, uint32_t space, uintptr_t addr, uint32_t width,
+                      uint32_t value);
 
     /* ---- Diagnostics (optional) --------------------------------------- */
     /* One finished line of text without a newline; VDRV_LOG_*. */

@@ -20,7 +20,7 @@ struct vdrv_mmio {
     struct vdrv_transport transport;
     uint64_t phys; /* readable: where it was found */
     uint32_t version;
-    uint32_t size;  /* private from here */
+    uint32_t size; /* private from here */
     uintptr_t base;
 };
 

@@ -66,8 +66,8 @@ struct vdrv_queue_config {
                           the device has INDIRECT_DESC (2.7.5.3) */
     uint32_t vector;   /* VDRV_NO_VECTOR, or a vector of the transport's */
     const struct vdrv_queue_kind *packed; /* NULL: split only */
-    void *work;        /* CPU memory, aligned as uint64_t; the queue's own */
-    size_t work_size;  /* bytes, at least vdrv_queue_work_size() */
+    void *work;       /* CPU memory, aligned as uint64_t; the queue's own */
+    size_t work_size; /* bytes, at least vdrv_queue_work_size() */
 };
 
 /* Private state of an outstanding chain. */
@@ -148,9 +148,9 @@ size_t vdrv_queue_work_size(const struct vdrv_hal *hal, uint32_t size,
 
 /*
  * The size the queue will get: the wanted one, or the device's if that is
- * smaller or `wanted` is 0; rounded down to a power of two unless packed.  0:
- * the device has no such queue.  PROTOCOL as a negative value: the device
- * names an impossible size.  After vdrv_transport_begin(). [alone]
+ * smaller or `wanted` is 0; at most 32768; a wanted one is rounded down to a
+ * power of two unless packed.  0: the device has no such queue.  PROTOCOL: the
+ * device's size is no power of two (2.7).  After vdrv_transport_begin(). [alone]
  */
 int vdrv_queue_pick_size(struct vdrv_transport *t, uint32_t index,
                          uint32_t wanted, bool packed);
@@ -191,7 +191,8 @@ int vdrv_queue_add(struct vdrv_queue *q, const struct vdrv_seg *seg,
 
 /*
  * Publishes what was added since the last kick, and notifies the device if it
- * wants that (2.7.10, 2.8.10).  Returns 1 when it was notified, else 0. [queue]
+ * wants that (2.7.10, 2.8.10).  Returns 1 when it was notified, else 0; a
+ * latched error when the queue is broken. [queue]
  */
 int vdrv_queue_kick(struct vdrv_queue *q);
 

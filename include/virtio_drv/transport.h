@@ -134,8 +134,7 @@ void vdrv_features_close(uint64_t set[2], const struct vdrv_feature_rule *rule,
  */
 int vdrv_transport_begin(struct vdrv_transport *t, const uint64_t wanted[2],
                          const uint64_t required[2],
-                         const struct vdrv_feature_rule *rule,
-                         uint32_t nrules);
+                         const struct vdrv_feature_rule *rule, uint32_t nrules);
 
 /* Step 8: DRIVER_OK.  Errors as the status then read says. [alone] */
 int vdrv_transport_ready(struct vdrv_transport *t);

@@ -121,12 +121,11 @@ int vdrv_transport_begin(struct vdrv_transport *t, const uint64_t wanted[2],
         return err == VDRV_ERR_STUCK ? VDRV_ERR_TIMEOUT : err;
     t->claimed = 1;
     /* Steps 2 and 3. */
-    err = advance(t, VIRTIO_CONFIG_S_ACKNOWLEDGE);
-    if (err == VDRV_OK)
-        err = advance(t, VIRTIO_CONFIG_S_DRIVER);
+    t->ops->write_status(t, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+    t->ops->write_status(t,
+                         VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
     /* Step 4. */
-    if (err == VDRV_OK)
-        err = accept_features(t, wanted, required, rule, nrules);
+    err = accept_features(t, wanted, required, rule, nrules);
     if (err == VDRV_OK)
         err = confirm_features(t);
     if (err != VDRV_OK)

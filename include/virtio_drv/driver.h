@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame under the block, network and display drivers, for who writes
+ * another one: queues and their pollers, the latch of a device that failed,
+ * interrupts, stop and start, and waiting with a bound.
+ *
+ * How failures travel.  Each queue has one caller at a time, and there may be
+ * one CPU per queue, so a failure on one queue cannot touch the others' state.
+ * It raises the driver's epoch instead; every queue compares its own epoch
+ * with it before it works, and takes its own requests back when it is called
+ * next, if the device was reset meanwhile.
+ */
+#ifndef VIRTIO_DRV_DRIVER_H
+#define VIRTIO_DRV_DRIVER_H
+
+#include <virtio_drv/queue.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct vdrv_driver;
+
+/* What a device driver adds. */
+struct vdrv_driver_class {
+    /*
+     * A chain of `queue` came back: `err` is VDRV_OK and the device wrote
+     * `len` bytes, or it is ABORTED and the device let go of it.
+     */
+    void (*complete)(struct vdrv_driver *drv, uint32_t queue, void *cookie,
+                     uint32_t len, int err);
+    /* Optional: the device runs, again: post receive buffers and the like.
+       An error undoes the start. */
+    int (*started)(struct vdrv_driver *drv);
+    const struct vdrv_feature_rule *rule;
+    uint32_t nrules;
+};
+
+#define VDRV_DRIVER_STOPPED 0u /* reset; nothing is the device's */
+#define VDRV_DRIVER_RUNNING 1u
+#define VDRV_DRIVER_FAILED  2u /* latched an error; memory is the device's */
+#define VDRV_DRIVER_HALTED  3u /* latched an error; the device was reset */
+#define VDRV_DRIVER_STUCK   4u /* it does not reset; memory is the device's */
+
+struct vdrv_driver_queue {
+    struct vdrv_queue vq;
+    uint32_t epoch; /* of the driver, when this queue was started */
+    uint32_t busy;  /* callbacks are running */
+};
+
+/* Event counters of one interrupt vector; irq is their only writer. */
+struct vdrv_driver_vector {
+    uint32_t queue;
+    uint32_t config;
+};
+
+/* Private: a driver's struct embeds it. */
+struct vdrv_driver {
+    struct vdrv_transport *transport;
+    const struct vdrv_hal *hal;
+    const struct vdrv_driver_class *cls;
+    struct vdrv_device *dev;
+    struct vdrv_driver_queue *queue;
+    struct vdrv_driver_vector *vector;
+    uint32_t nqueues;
+    uint32_t nvectors;
+    uint32_t made; /* queues that were initialised */
+    uint32_t epoch;
+    uint32_t state;  /* VDRV_DRIVER_* */
+    int32_t latched; /* VDRV_OK, or what every call answers */
+    uint32_t config_seen;
+    uint32_t timeout_us; /* of a blocking call; never 0 */
+    uint64_t features[2];
+    struct vdrv_driver_vector line;
+};
+
+/* ---- Bringing it up, [alone] -------------------------------------------- */
+
+/*
+ * Zeroes `drv` and negotiates: vdrv_transport_begin(), whose errors it
+ * returns.  `queue` has room for `nqueues`.  timeout_us 0: 30 s.
+ */
+int vdrv_driver_begin(struct vdrv_driver *drv, struct vdrv_device *dev,
+                      struct vdrv_transport *t,
+                      const struct vdrv_driver_class *cls,
+                      struct vdrv_driver_queue *queue, uint32_t nqueues,
+                      uint32_t timeout_us, const uint64_t wanted[2],
+                      const uint64_t required[2]);
+
+/*
+ * Makes the next queue, in ascending order of `cfg->index`, which must be the
+ * position in the array.  Errors of vdrv_queue_init().
+ */
+int vdrv_driver_add_queue(struct vdrv_driver *drv,
+                          const struct vdrv_queue_config *cfg);
+
+/* DRIVER_OK, then the class's started. */
+int vdrv_driver_run(struct vdrv_driver *drv);
+
+/*
+ * After an error of the three above: sets FAILED, takes the memory back by a
+ * reset, frees it, and lets go of the transport.  Returns `err`; or STUCK,
+ * when the ring memory had to be left to a device that does not reset.
+ */
+int vdrv_driver_abandon(struct vdrv_driver *drv, int err);
+
+/*
+ * Stops, frees the queues, lets go of the transport.  Twice is OK.  STUCK:
+ * nothing was freed; it may be called again.
+ */
+int vdrv_driver_fini(struct vdrv_driver *drv);
+
+/* ---- What the base operations are made of ------------------------------- */
+
+uint32_t vdrv_driver_irq(struct vdrv_driver *drv, uint32_t vector);
+int vdrv_driver_poll(struct vdrv_driver *drv, uint32_t queue, uint32_t budget);
+int vdrv_driver_arm(struct vdrv_driver *drv, uint32_t queue, uint32_t mode);
+int vdrv_driver_stop(struct vdrv_driver *drv);
+int vdrv_driver_start(struct vdrv_driver *drv);
+void vdrv_driver_identify(const struct vdrv_driver *drv, const char *name,
+                          uint32_t type, struct vdrv_identity *out);
+/* The first half of a refresh: OK, or the device's ill health, latched. */
+int vdrv_driver_refresh(struct vdrv_driver *drv);
+
+/* ---- For operations ----------------------------------------------------- */
+
+/*
+ * May the queue be used?  VDRV_OK, or what is latched; when the device was
+ * reset since, first takes this queue's requests back.  The test on the hot
+ * path is vdrv_driver_lapsed(). [queue]
+ */
+int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue);
+
+/* Latches `err` and ends the service of all queues. [queue] */
+void vdrv_driver_fail(struct vdrv_driver *drv, int err);
+
+/*
+ * Waits until `*status` is no longer VDRV_PENDING, polling `queue`, for at
+ * most `timeout_us` (0: the driver's).  OK: it is final.  Otherwise the device
+ * was reset, everything outstanding of this queue has ended with ABORTED, and
+ * the answer is TIMEOUT or the latched error; or STUCK: the reset was not
+ * confirmed, and what was outstanding still is. [wait]
+ */
+int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
+                     const int32_t *status, uint32_t timeout_us);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The virtio block driver (VirtIO 1.4, 5.2): from a probed transport to a
+ * struct vdrv_block.
+ *
+ *     static struct vdrv_mmio mmio;
+ *     static struct vdrv_virtio_blk disk;
+ *     static uint64_t work[VDRV_VIRTIO_BLK_WORK_SIZE(1, 64) / 8 + 1];
+ *     struct vdrv_virtio_blk_config cfg = {0};
+ *
+ *     cfg.work = work;
+ *     cfg.work_size = sizeof(work);
+ *     cfg.queue_size = 64;
+ *     err = vdrv_virtio_blk_init(&disk, &mmio.transport, &cfg);
+ *     err = vdrv_block_read_block(&disk.block, 0, buf, 512);
+ */
+#ifndef VIRTIO_DRV_VIRTIO_BLK_H
+#define VIRTIO_DRV_VIRTIO_BLK_H
+
+#include <virtio_drv/block.h>
+#include <virtio_drv/driver.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VDRV_VIRTIO_BLK_ID 2u /* the virtio device type */
+
+/* Queues that one driver object has room for. */
+#define VDRV_VIRTIO_BLK_QUEUES_MAX 8u
+
+/* All zero is the default, but for the work area. */
+struct vdrv_virtio_blk_config {
+    void *work;          /* CPU memory, aligned as uint64_t; the driver's */
+    size_t work_size;    /* until fini; at least ..._work_size() bytes */
+    uint32_t queue_size; /* entries; 0: 128; never above the device's */
+    uint32_t queues;     /* 0: 1; never above the device's */
+    uint32_t max_segs;   /* data segments of one request; 0: 16; never above
+                            the device's seg_max */
+    uint32_t timeout_us; /* of blocking calls; 0: 30 s */
+    const struct vdrv_queue_kind *packed; /* NULL: split rings only */
+    bool require_platform; /* refuse a device without ACCESS_PLATFORM */
+    bool no_indirect;
+    bool no_event_idx;
+};
+
+struct vdrv_virtio_blk_slot;
+
+/* Caller-allocated.  `block` is for the trait; the rest is private. */
+struct vdrv_virtio_blk {
+    struct vdrv_block block;
+    struct vdrv_driver drv;
+    struct vdrv_driver_queue queue[VDRV_VIRTIO_BLK_QUEUES_MAX];
+    struct vdrv_virtio_blk_slot *slot[VDRV_VIRTIO_BLK_QUEUES_MAX];
+    uint32_t free_slot[VDRV_VIRTIO_BLK_QUEUES_MAX];
+    uint32_t depth;
+    uint32_t nqueues;
+    uint8_t *shared; /* headers, ranges and status bytes of all slots */
+    uint64_t shared_dma;
+    size_t shared_size;
+    uint64_t capacity;     /* in sectors of 512 bytes */
+    uint32_t sector_shift; /* sectors in a block, as a power of two */
+    uint32_t seg_segs;
+    struct vdrv_block_caps caps;
+};
+
+/* An upper bound of the work area, for static memory. */
+#define VDRV_VIRTIO_BLK_WORK_SIZE(queues, queue_size)                          \
+    ((size_t)(queues) *                                                        \
+     (VDRV_QUEUE_WORK_SIZE(queue_size, 18) + (size_t)(queue_size)*32u))
+
+/*
+ * The exact size for this device and configuration, after a probe: queues and
+ * queue sizes that the device does not have are not counted.  0: `t` or `cfg`
+ * is NULL, or the device has no queue. [alone]
+ */
+size_t vdrv_virtio_blk_work_size(struct vdrv_transport *t,
+                                 const struct vdrv_virtio_blk_config *cfg);
+
+/*
+ * Initialises the device and the object: after VDRV_OK `&blk->block` is a
+ * disk.  `blk` need not be zeroed; `t` must outlive it.  On an error nothing
+ * is kept: all memory is freed and the device was told (STUCK excepted).
+ * INVALID: NULL, wrong API level or sizes, misaligned work area, a HAL without
+ * its required members.  NO_DEVICE: not a block device, or it went away.
+ * NO_MEMORY: work area too small (the log says by how much) or dma_alloc
+ * failed.  UNSUPPORTED: the device refuses the features, or lacks a required
+ * one.  PROTOCOL: its configuration or queues make no sense.  BUSY: a driver
+ * stands on the transport already.  TIMEOUT, BAD_STATE, STUCK: as for
+ * vdrv_start(). [alone]
+ */
+int vdrv_virtio_blk_init_sized(struct vdrv_virtio_blk *blk,
+                               struct vdrv_transport *t,
+                               const struct vdrv_virtio_blk_config *cfg,
+                               uint32_t api_level, size_t blk_size,
+                               size_t cfg_size);
+
+static inline int vdrv_virtio_blk_init(struct vdrv_virtio_blk *blk,
+                                       struct vdrv_transport *t,
+                                       const struct vdrv_virtio_blk_config *cfg)
+{
+    return vdrv_virtio_blk_init_sized(blk, t, cfg, VDRV_API_LEVEL, sizeof(*blk),
+                                      sizeof(*cfg));
+}
+
+/*
+ * Stops the device, ends every request with ABORTED, and frees all memory.
+ * Twice is OK.  STUCK: the device did not confirm the reset; nothing was
+ * freed, and it may be called again.  BUSY: called from a callback. [alone]
+ */
+int vdrv_virtio_blk_fini(struct vdrv_virtio_blk *blk);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the ring layouts share: making and unmaking a queue, mapping segments,
+ * and the latch of a broken queue (VirtIO 1.4, 2.6).
+ */
+#include <virtio_drv/queue.h>
+
+#include <string.h>
+
+#include "../core/reg.h"
+#include "../spec/virtio_config.h"
+#include "../spec/virtio_ring.h"
+#include "vdrv_queue_impl.h"
+
+#define RING_ALIGN 64u /* at least the 16 of 2.7; no cache line is shared */
+
+int vdrv_queue_add(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                   uint32_t nout, uint32_t nin, void *cookie)
+{
+    return q->add(q, seg, nout, nin, cookie);
+}
+
+int vdrv_queue_kick(struct vdrv_queue *q)
+{
+    return q->kick(q);
+}
+
+int vdrv_queue_reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
+{
+    return q->reap(q, out, max);
+}
+
+int vdrv_queue_arm(struct vdrv_queue *q, uint32_t mode)
+{
+    if (q->error != VDRV_OK)
+        return q->error;
+    return q->kind->arm(q, mode);
+}
+
+uint32_t vdrv_queue_outstanding(const struct vdrv_queue *q)
+{
+    return q->error != VDRV_OK ? 0 : q->kind->outstanding(q);
+}
+
+uint32_t vdrv_queue_room(const struct vdrv_queue *q)
+{
+    return q->nfree;
+}
+
+uint32_t vdrv_queue_depth(const struct vdrv_queue *q, uint32_t nsegs)
+{
+    if (nsegs <= 1 || nsegs <= q->indirect)
+        return q->size;
+    return q->size / nsegs;
+}
+
+int vdrv__queue_notify(struct vdrv_queue *q)
+{
+    q->stats.kicks++;
+    vdrv__reg_write(q->hal, q->notify.space, q->notify.addr, q->notify.width,
+                    q->notify.value);
+    return 1;
+}
+
+int vdrv__queue_refuse(const struct vdrv_queue *q, uint64_t nsegs)
+{
+    if (nsegs == 0)
+        return VDRV_ERR_INVALID;
+    /* 2.7.5.3.1: no chain is longer than the queue, indirect or not. */
+    return nsegs > q->size ? VDRV_ERR_TOO_BIG : VDRV_ERR_AGAIN;
+}
+
+/* ---- The broken latch --------------------------------------------------- */
+
+static int broken_add(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                      uint32_t nout, uint32_t nin, void *cookie)
+{
+    (void)seg;
+    (void)nout;
+    (void)nin;
+    (void)cookie;
+    return q->error;
+}
+
+static int broken_kick(struct vdrv_queue *q)
+{
+    return q->error;
+}
+
+static int broken_reap(struct vdrv_queue *q, struct vdrv_used *out,
+                       uint32_t max)
+{
+    (void)out;
+    (void)max;
+    return q->error;
+}
+
+void vdrv_queue_break(struct vdrv_queue *q, int err)
+{
+    if (q->error == VDRV_OK)
+        q->error = err;
+    q->nfree = 0;
+    q->add = broken_add;
+    q->kick = broken_kick;
+    q->reap = broken_reap;
+}
+
+int vdrv__queue_protocol(struct vdrv_queue *q, const char *rule)
+{
+    const uint64_t index = q->index;
+
+    q->stats.errors++;
+    vdrv_transport_log(q->transport, VDRV_LOG_ERROR, rule, &index);
+    vdrv_queue_break(q, VDRV_ERR_PROTOCOL);
+    return VDRV_ERR_PROTOCOL;
+}
+
+/* ---- Mapping ------------------------------------------------------------ */
+
+int vdrv__queue_map_run(const struct vdrv_queue *q, const struct vdrv_seg *seg,
+                        uint32_t done, uint32_t dir, struct vdrv_queue_map *map)
+{
+    const struct vdrv_seg rest = {
+        .ptr = (uint8_t *)seg->ptr + done,
+        .dma = seg->dma,
+        .len = seg->len - done,
+        .flags = seg->flags,
+    };
+    int err;
+
+    map->ptr = rest.ptr;
+    map->run = rest.len;
+    map->dir = 0;
+    if (rest.len == 0)
+        return VDRV_ERR_INVALID;
+    if (vdrv__queue_direct(q, &rest, &map->dma))
+        return VDRV_OK;
+    if (q->hal->dma_map == NULL)
+        return VDRV_ERR_INVALID;
+    err = q->hal->dma_map(q->hal->ctx, rest.ptr, rest.len, dir, q->dma_flags,
+                          &map->dma, &map->run);
+    if (err != VDRV_OK)
+        return err == VDRV_ERR_AGAIN ? err : VDRV_ERR_INVALID;
+    map->dir = dir;
+    if (map->run == 0 || map->run > rest.len ||
+        map->dma + (map->run - 1) < map->dma) {
+        vdrv__queue_unmap(q, map);
+        return VDRV_ERR_INVALID;
+    }
+    return VDRV_OK;
+}
+
+void vdrv__queue_unmap(const struct vdrv_queue *q,
+                       const struct vdrv_queue_map *map)
+{
+    if (map->dir != 0 && q->hal->dma_unmap != NULL)
+        q->hal->dma_unmap(q->hal->ctx, map->ptr, map->dma, map->run, map->dir,
+                          q->dma_flags);
+}
+
+/* ---- Making and unmaking ------------------------------------------------ */
+
+size_t vdrv_queue_work_size(const struct vdrv_hal *hal, uint32_t size,
+                            uint32_t indirect)
+{
+    size_t each = sizeof(uint64_t) + sizeof(struct vdrv_queue_slot);
+
+    if (hal->dma_map != NULL)
+        each += sizeof(struct vdrv_queue_map) * (1 + (size_t)indirect);
+    return each * size;
+}
+
+int vdrv_queue_pick_size(struct vdrv_transport *t, uint32_t index,
+                         uint32_t wanted, bool packed)
+{
+    uint32_t size = t->ops->queue_max(t, index);
+
+    if (size == 0)
+        return 0;
+    if (!packed && (size & (size - 1)) != 0) { /* 2.7 */
+        const uint64_t told = size;
+
+        vdrv_transport_log(t, VDRV_LOG_ERROR,
+                           "queue size is no power of two:", &told);
+        return VDRV_ERR_PROTOCOL;
+    }
+    if (size > VIRTQ_SIZE_MAX)
+        size = VIRTQ_SIZE_MAX;
+    if (wanted != 0 && wanted < size)
+        size = wanted;
+    while (!packed && (size & (size - 1)) != 0)
+        size &= size - 1;
+    return (int)size;
+}
+
+/* Gives the private arrays their places in the work memory. */
+static int place_work(struct vdrv_queue *q, const struct vdrv_queue_config *cfg)
+{
+    uint8_t *p = cfg->work;
+
+    if (p == NULL || ((uintptr_t)p & (sizeof(uint64_t) - 1)) != 0)
+        return VDRV_ERR_INVALID;
+    if (cfg->work_size < vdrv_queue_work_size(q->hal, q->size, q->indirect)) {
+        const uint64_t need =
+            vdrv_queue_work_size(q->hal, q->size, q->indirect);
+
+        vdrv_transport_log(q->transport, VDRV_LOG_ERROR,
+                           "queue work memory too small; bytes needed:", &need);
+        return VDRV_ERR_NO_MEMORY;
+    }
+    q->link = (uint64_t *)(void *)p;
+    p += sizeof(uint64_t) * q->size;
+    q->slot = (struct vdrv_queue_slot *)(void *)p;
+    p += sizeof(struct vdrv_queue_slot) * q->size;
+    q->map = NULL;
+    q->table_map = NULL;
+    if (q->hal->dma_map != NULL) {
+        q->map = (struct vdrv_queue_map *)(void *)p;
+        q->table_map = q->map + q->size;
+    }
+    return VDRV_OK;
+}
+
+/* Ring and indirect tables are one allocation. */
+static int allocate_ring(struct vdrv_queue *q, size_t part[3])
+{
+    const struct vdrv_hal *hal = q->hal;
+    const size_t ring = q->kind->layout(q->size, part);
+    const size_t tables =
+        sizeof(struct virtq_desc) * q->indirect * (size_t)q->size;
+    const uint64_t limit = q->transport->dma_limit;
+    uint8_t *mem;
+    uint64_t dma = 0;
+
+    q->area_size = ((ring + 15u) & ~(size_t)15u) + tables;
+    mem = hal->dma_alloc(hal->ctx, q->area_size, RING_ALIGN, limit,
+                         q->dma_flags, &dma);
+    if (mem == NULL)
+        return VDRV_ERR_NO_MEMORY;
+    q->desc = mem;
+    q->area_dma = dma;
+    if (((uintptr_t)mem & 15u) != 0 || (dma & (RING_ALIGN - 1)) != 0 ||
+        dma > limit || q->area_size - 1 > limit - dma) {
+        vdrv_transport_log(q->transport, VDRV_LOG_ERROR,
+                           "dma_alloc answered an address that is misaligned "
+                           "or too high:",
+                           &dma);
+        vdrv_queue_fini(q);
+        return VDRV_ERR_INVALID;
+    }
+    q->driver = mem + part[1];
+    q->device = mem + part[2];
+    q->tables = mem + (q->area_size - tables);
+    q->tables_dma = dma + (q->area_size - tables);
+    return VDRV_OK;
+}
+
+/* The ring as the device will find it, and telling the device of it. */
+static int enable(struct vdrv_queue *q, const size_t part[3])
+{
+    const struct vdrv_queue_area area = {
+        .desc = q->area_dma + part[0],
+        .driver = q->area_dma + part[1],
+        .device = q->area_dma + part[2],
+        .size = q->size,
+        .vector = q->vector,
+    };
+    struct vdrv_transport *t = q->transport;
+
+    memset(q->desc, 0, q->area_size); /* 4.1.5.1.3: zeroed memory */
+    memset(q->slot, 0, sizeof(*q->slot) * q->size);
+    q->error = VDRV_OK;
+    q->drained = 0;
+    q->kind->reset(q);
+    return t->ops->queue_enable(t, q->index, &area, &q->notify);
+}
+
+static void set_window(struct vdrv_queue *q)
+{
+    const struct vdrv_hal *hal = q->hal;
+
+    q->direct_base = hal->direct_base;
+    q->direct_offset = hal->direct_offset;
+    q->direct_last = hal->direct_size - 1;
+    if (hal->direct_size == 0) { /* no window: nothing is inside this one */
+        q->direct_base = UINT64_MAX;
+        q->direct_last = 0;
+    }
+}
+
+int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
+                    const struct vdrv_queue_config *cfg)
+{
+    size_t part[3];
+    bool packed;
+    int err;
+
+    if (q == NULL || t == NULL || cfg == NULL ||
+        (t->hal->direct_size == 0 && t->hal->dma_map == NULL) ||
+        t->hal->dma_alloc == NULL || t->hal->dma_free == NULL)
+        return VDRV_ERR_INVALID;
+    packed = vdrv_feature(t->features, VIRTIO_F_RING_PACKED);
+    if (packed && cfg->packed == NULL)
+        return VDRV_ERR_INVALID;
+    memset(q, 0, sizeof(*q));
+    err = vdrv_queue_pick_size(t, cfg->index, cfg->size, packed);
+    if (err <= 0)
+        return err < 0 ? err : VDRV_ERR_NO_DEVICE;
+    q->size = (uint32_t)err;
+    q->index = cfg->index;
+    q->vector = cfg->vector;
+    q->transport = t;
+    q->hal = t->hal;
+    q->kind = packed ? cfg->packed : &vdrv_queue_split;
+    q->event_idx = vdrv_feature(t->features, VIRTIO_F_EVENT_IDX);
+    q->dma_flags = vdrv_feature(t->features, VIRTIO_F_ACCESS_PLATFORM)
+                       ? 0
+                       : VDRV_DMA_PHYSICAL; /* 6.1 */
+    if (vdrv_feature(t->features, VIRTIO_F_INDIRECT_DESC))
+        q->indirect = cfg->indirect < q->size ? cfg->indirect : q->size;
+    set_window(q);
+    err = place_work(q, cfg);
+    if (err == VDRV_OK)
+        err = allocate_ring(q, part);
+    if (err != VDRV_OK)
+        return err;
+    return enable(q, part);
+}
+
+int vdrv_queue_restart(struct vdrv_queue *q)
+{
+    struct vdrv_transport *t = q->transport;
+    size_t part[3];
+
+    /* The device may have shrunk; memory and size here stay as they were. */
+    if (t->ops->queue_max(t, q->index) < q->size)
+        return VDRV_ERR_PROTOCOL;
+    (void)q->kind->layout(q->size, part);
+    return enable(q, part);
+}
+
+void vdrv_queue_fini(struct vdrv_queue *q)
+{
+    if (q->desc == NULL)
+        return;
+    q->hal->dma_free(q->hal->ctx, q->desc, q->area_dma, q->area_size,
+                     q->dma_flags);
+    q->desc = NULL;
+    vdrv_queue_break(q, VDRV_ERR_BAD_STATE);
+}

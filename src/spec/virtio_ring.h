@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* The split virtqueue in memory (VirtIO 1.4, 2.7). */
+#ifndef VDRV_SPEC_VIRTIO_RING_H
+#define VDRV_SPEC_VIRTIO_RING_H
+
+#include <stddef.h>
+
+#include "../core/bytes.h"
+
+#define VIRTQ_SIZE_MAX 32768u
+
+#define VIRTQ_DESC_F_NEXT     1u
+#define VIRTQ_DESC_F_WRITE    2u
+#define VIRTQ_DESC_F_INDIRECT 4u
+
+/* 2.7.5.  The second half is made and stored as one little-endian word. */
+struct virtq_desc {
+    struct le64 addr;
+    struct le64 rest; /* len, flags << 32, next << 48 */
+};
+
+#define VIRTQ_DESC_FLAG(f) ((uint64_t)(f) << 32)
+#define VIRTQ_DESC_NEXT(i) ((uint64_t)(i) << 48)
+
+/* 2.7.6.  used_event follows the ring. */
+struct virtq_avail {
+    struct le16 flags;
+    struct le16 idx;
+    struct le16 ring[];
+};
+
+#define VIRTQ_AVAIL_F_NO_INTERRUPT 1u
+
+struct virtq_used_elem {
+    struct le32 id;
+    struct le32 len;
+};
+
+/* 2.7.8.  avail_event follows the ring. */
+struct virtq_used {
+    struct le16 flags;
+    struct le16 idx;
+    struct virtq_used_elem ring[];
+};
+
+#define VIRTQ_USED_F_NO_NOTIFY 1u
+
+_Static_assert(sizeof(struct virtq_desc) == 16, "2.7");
+_Static_assert(offsetof(struct virtq_avail, ring) == 4, "2.7.6");
+_Static_assert(offsetof(struct virtq_used, ring) == 4, "2.7.8");
+_Static_assert(sizeof(struct virtq_used_elem) == 8, "2.7.8");
+
+#endif
