@@ -8,8 +8,7 @@
 #include "../core/wait.h"
 #include "../spec/virtio_config.h"
 #include "../spec/virtio_pci.h"
-#include "pci_ops.h"
-#include "pci_priv.h"
+#include "vdrv_pci_impl.h"
 
 #define ENABLE_TIMEOUT 100000u /* us */
 #define STATUS_GONE    0xffu

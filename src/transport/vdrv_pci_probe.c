@@ -2,13 +2,12 @@
 /*
  * Finding the structures of a virtio PCI function: the capability list, the
  * BARs it names, and mapping what it describes (VirtIO 1.4, 4.1.3 and 4.1.4).
- * All that a device says is read once and checked in pci_check.c.
+ * All that a device says is read once and checked in vdrv_pci_check.c.
  */
 #include "../core/reg.h"
 #include "../spec/pci_config.h"
 #include "../spec/virtio_pci.h"
-#include "pci_priv.h"
-#include "pci_ops.h"
+#include "vdrv_pci_impl.h"
 
 #define TYPES    (VIRTIO_PCI_CAP_DEVICE_CFG + 1) /* 1 to 4 are of interest */
 #define BARS     (VIRTIO_PCI_BAR_LAST + 1)
@@ -216,12 +215,14 @@ static void msix_cap(struct vdrv_pci *pci, uint32_t pos, uint32_t head)
 static void walk_caps(struct scan *s)
 {
     struct vdrv_pci *pci = s->pci;
-    uint32_t pos, head;
+    uint32_t pos;
 
     if ((get(pci, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST) == 0)
         return;
     pos = get(pci, PCI_CAPABILITY_LIST, 1) & 0xfcu;
     for (uint32_t n = 0; pos != 0; n++) {
+        uint32_t head;
+
         if (n == PCI_CAP_MAX) {
             log_text(pci, VDRV_LOG_WARN, "capability list does not end");
             return;

@@ -31,7 +31,7 @@ static bool ecam_addr(const struct vdrv_pci_ecam *ecam, uint32_t fn,
         !access_ok(offset, width, ECAM_FN_SIZE))
         return false;
     *addr = ecam->base + (uintptr_t)(bus - ecam->first_bus) * ECAM_BUS_SIZE +
-            (fn & 0xffu) * ECAM_FN_SIZE + offset;
+            (uintptr_t)(fn & 0xffu) * ECAM_FN_SIZE + offset;
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Finding the next virtio device in a walk over the bus. */
 #include "../spec/pci_config.h"
-#include "pci_priv.h"
+#include "vdrv_pci_impl.h"
 
 /* Once per set of windows: keeps clear of what firmware has assigned. */
 static void survey(const struct vdrv_pci_walk *walk,
@@ -42,7 +42,7 @@ int vdrv_pci_find(struct vdrv_pci *pci, const struct vdrv_hal *hal,
                   uint32_t device_id)
 {
     const struct vdrv_pci_ops *ops;
-    uint32_t fn, type;
+    uint32_t fn;
 
     if (pci == NULL || hal == NULL || walk == NULL || walk->ops == NULL)
         return VDRV_ERR_INVALID;
@@ -50,7 +50,9 @@ int vdrv_pci_find(struct vdrv_pci *pci, const struct vdrv_hal *hal,
     if (windows != NULL)
         survey(walk, windows);
     while (vdrv_pci_walk_next(walk, &fn) == VDRV_OK) {
-        type = vdrv__pci_type(ops->read(ops->ctx, fn, PCI_VENDOR_ID, 4));
+        const uint32_t type =
+            vdrv__pci_type(ops->read(ops->ctx, fn, PCI_VENDOR_ID, 4));
+
         if (type == 0 || (device_id != 0 && type != device_id))
             continue;
         if (windows != NULL) {

@@ -70,12 +70,11 @@ static uint32_t after(const struct vdrv_pci_walk *walk, uint32_t fn)
 
 int vdrv_pci_walk_next(struct vdrv_pci_walk *walk, uint32_t *fn)
 {
-    uint32_t at;
-
     if (walk == NULL || fn == NULL)
         return VDRV_ERR_INVALID;
     while (walk->next / FN_PER_BUS <= walk->last_bus) {
-        at = walk->next;
+        const uint32_t at = walk->next;
+
         if (!bus_found(walk, at / FN_PER_BUS)) {
             walk->next = (at | (FN_PER_BUS - 1)) + 1;
             continue;

@@ -6,7 +6,7 @@
  */
 #include "../spec/pci_config.h"
 #include "../spec/virtio_pci.h"
-#include "pci_priv.h"
+#include "vdrv_pci_impl.h"
 
 /* One broken rule, with the words that the log will have for it. */
 #define FAULT(name, code, words)                                               \
@@ -107,7 +107,7 @@ bool vdrv__pci_bar_is_wide(uint32_t addr)
 static const struct vdrv__pci_fault *set_range(struct vdrv_pci_bar *bar,
                                                uint64_t addr, uint64_t mask)
 {
-    const uint64_t size = 0 - mask;
+    const uint64_t size = ~mask + 1;
 
     if (mask == 0 || (size & (size - 1)) != 0)
         return &bar_size;

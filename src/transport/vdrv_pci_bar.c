@@ -4,7 +4,7 @@
  * that the caller gives (PCI Local Bus 3.0, 6.2.5).
  */
 #include "../spec/pci_config.h"
-#include "pci_priv.h"
+#include "vdrv_pci_impl.h"
 
 #define BARS          6u
 #define PAGE          4096u /* two devices never share one */
@@ -186,7 +186,6 @@ int vdrv_pci_assign(const struct vdrv_pci_ops *ops, uint32_t fn,
     struct vdrv_pci_bar bar;
     uint64_t addr[BARS] = {0};
     uint32_t wide = 0, count;
-    int err;
 
     if (ops == NULL || windows == NULL || !windows_ok(windows))
         return VDRV_ERR_INVALID;
@@ -194,7 +193,8 @@ int vdrv_pci_assign(const struct vdrv_pci_ops *ops, uint32_t fn,
     w = *windows;
     count = vdrv__pci_bar_count(ops, fn);
     for (uint32_t i = 0; i < count; i++) {
-        err = vdrv_pci_bar_read(ops, fn, i, &bar);
+        const int err = vdrv_pci_bar_read(ops, fn, i, &bar);
+
         if (err != VDRV_OK)
             return err;
         if (bar.kind == VDRV_PCI_BAR_NONE || vdrv_pci_bar_assigned(&bar))
@@ -260,15 +260,15 @@ static int reserve_bar(const struct vdrv_pci_ops *ops, uint32_t fn, uint32_t i,
 int vdrv_pci_reserve(const struct vdrv_pci_ops *ops, uint32_t fn,
                      struct vdrv_pci_windows *windows)
 {
-    uint32_t count, low;
-    int err;
+    uint32_t count;
 
     if (ops == NULL || windows == NULL || !windows_ok(windows))
         return VDRV_ERR_INVALID;
     count = vdrv__pci_bar_count(ops, fn);
     for (uint32_t i = 0; i < count; i++) {
-        low = get(ops, fn, BAR_OFFSET(i), 4);
-        err = reserve_bar(ops, fn, i, low, windows);
+        const uint32_t low = get(ops, fn, BAR_OFFSET(i), 4);
+        const int err = reserve_bar(ops, fn, i, low, windows);
+
         if (err != VDRV_OK)
             return err;
         i += vdrv__pci_bar_is_wide(low);

@@ -3,8 +3,8 @@
  * What the PCI sources share: pure checks of what a device says about itself,
  * each answering NULL or the rule that was broken.  No I/O in them.
  */
-#ifndef VDRV_TRANSPORT_PCI_PRIV_H
-#define VDRV_TRANSPORT_PCI_PRIV_H
+#ifndef VDRV_TRANSPORT_PCI_IMPL_H
+#define VDRV_TRANSPORT_PCI_IMPL_H
 
 #include <virtio_drv/pci.h>
 
@@ -63,6 +63,9 @@ uint32_t vdrv__pci_bar_count(const struct vdrv_pci_ops *ops, uint32_t fn);
 
 /* Virtio type for the register at PCI_VENDOR_ID; 0: not a virtio device. */
 uint32_t vdrv__pci_type(uint32_t id);
+
+/* The transport that a probe of a modern device sets up. */
+extern const struct vdrv_transport_ops vdrv__pci_ops;
 
 /* Fills in what vdrv_transport_log() needs, and clears the rest. */
 void vdrv__pci_clear(struct vdrv_pci *pci, const struct vdrv_hal *hal,
