@@ -33,7 +33,7 @@ static bool bus_found(const struct vdrv_pci_walk *walk, uint32_t bus)
     return ((walk->found[bus / 32] >> bus % 32) & 1u) != 0;
 }
 
-/* A bus behind a bridge is walked later, when the bridge has a number for it. */
+/* A bus behind a bridge is walked later, if the bridge has its number. */
 static void note_bridge(struct vdrv_pci_walk *walk, uint32_t fn)
 {
     const uint32_t bus =
