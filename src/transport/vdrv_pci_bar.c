@@ -144,8 +144,8 @@ static uint64_t take(struct vdrv_pci_window *w, uint64_t size, uint64_t align)
     if (addr == 0)
         addr = align; /* address 0 means unassigned */
     /* Past the end, or round the end of the address space. */
-    if (w->size == 0 || w->used == w->size || addr < next ||
-        addr - w->base >= w->size || size > w->size - (addr - w->base))
+    if (w->size == 0 || addr < next || addr - w->base >= w->size ||
+        size > w->size - (addr - w->base))
         return 0;
     w->used = addr - w->base + size;
     return addr;
@@ -271,7 +271,6 @@ int vdrv_pci_reserve(const struct vdrv_pci_ops *ops, uint32_t fn,
 
         if (err != VDRV_OK)
             return err;
-        i += vdrv__pci_bar_is_wide(low);
     }
     return VDRV_OK;
 }

@@ -291,7 +291,7 @@ static int enable(const struct vdrv_pci *pci, uint32_t decode)
     const uint32_t command =
         (old | decode | PCI_COMMAND_MASTER) & ~PCI_COMMAND_INTX_DISABLE;
 
-    if (old == 0xffffu) /* unplugged meanwhile */
+    if (old == 0xffffu) /* unplugged after that check */
         return VDRV_ERR_NO_DEVICE;
     if (command != old)
         pci->bus->write(pci->bus->ctx, pci->fn, PCI_COMMAND, 2, command);
@@ -373,6 +373,8 @@ int vdrv_pci_probe(struct vdrv_pci *pci, const struct vdrv_hal *hal,
     pci->irq_pin = get(pci, PCI_INTERRUPT_PIN, 1);
     walk_caps(&s);
     err = check_complete(&s, id >> 16);
+    if (get(pci, PCI_VENDOR_ID, 4) == ALL_ONES) /* unplugged meanwhile */
+        return VDRV_ERR_NO_DEVICE;
     if (err != VDRV_OK)
         return err;
     pci->transport.config_size = pci->config.size;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A walk over a PCI bus and the buses behind its bridges.  Bridges only ever
- * add buses with a higher number than their own to the set of buses to visit,
- * and the walk goes upwards: so it needs no recursion, visits each function
- * once, and ends whatever a bridge claims.
+ * A walk over a PCI bus and the buses behind its bridges.  A bridge adds its
+ * secondary bus, whose number is above its own, to the set of buses to visit,
+ * and the walk goes upwards only: so it needs no recursion, visits each
+ * function once, and ends whatever a bridge claims.
  */
 #include <virtio_drv/pci_bus.h>
 
@@ -39,8 +39,7 @@ static void note_bridge(struct vdrv_pci_walk *walk, uint32_t fn)
     const uint32_t bus =
         walk->ops->read(walk->ops->ctx, fn, PCI_SECONDARY_BUS, 1) & 0xffu;
 
-    if (bus > fn / FN_PER_BUS && bus <= walk->last_bus)
-        walk->found[bus / 32] |= UINT32_C(1) << bus % 32;
+    walk->found[bus / 32] |= UINT32_C(1) << bus % 32;
 }
 
 /* Is there a function?  Learns what its header says about others. */
