@@ -90,14 +90,14 @@ struct vdrv_block_caps {
     uint32_t queues;
     uint32_t depth;      /* requests of max_segs at once, per queue */
     uint32_t generation; /* counts changes of capacity */
-    bool read_only;
-    bool write_cache; /* volatile: flush before trusting a write */
-    bool can_flush;
-    bool can_discard;
-    bool can_write_zeroes;
-    bool can_unmap_zeroes;
-    bool can_secure_erase;
-    bool zoned;
+    uint8_t read_only;
+    uint8_t write_cache; /* volatile: flush before trusting a write */
+    uint8_t can_flush;
+    uint8_t can_discard;
+    uint8_t can_write_zeroes;
+    uint8_t can_unmap_zeroes;
+    uint8_t can_secure_erase;
+    uint8_t zoned;
     uint64_t max_discard;   /* blocks of one request */
     uint64_t discard_align; /* blocks; 1: none */
     uint64_t max_write_zeroes;
@@ -175,7 +175,9 @@ int vdrv_block_get_caps(const struct vdrv_block *blk,
  * error nothing was taken and `done` will not run.
  * INVALID: as for read, or no such queue or op.  TOO_BIG: beyond the limits in
  * caps.  AGAIN: the queue is full, poll first.  READ_ONLY.  UNSUPPORTED: the
- * device does not offer the op.  Latched errors. [queue]
+ * device does not offer the op.  Latched errors.  A request with nothing to do
+ * (no length, or a flush without a cache) completes at once, inside submit.
+ * [queue]
  */
 int vdrv_block_submit(struct vdrv_block *blk, struct vdrv_block_request *req);
 
@@ -187,9 +189,9 @@ int vdrv_block_kick(struct vdrv_block *blk, uint32_t queue);
 
 /*
  * Submit, kick and wait: the blocking form of any request, with its
- * timeout_us, or the driver's when that is 0.  Returns its status, or the
- * error of the submit.  `done` is called, too.  TIMEOUT and STUCK as for
- * read. [wait]
+ * timeout_us, or the driver's when that is 0.  A full queue is waited out.
+ * Returns its status, or the error of the submit.  `done` is not called.
+ * TIMEOUT and STUCK as for read. [wait]
  */
 int vdrv_block_execute(struct vdrv_block *blk, struct vdrv_block_request *req);
 
