@@ -298,39 +298,27 @@ static int enable(const struct vdrv_pci *pci, uint32_t decode)
     return VDRV_OK;
 }
 
-/* "pci 00:02.0", or "pci 0001:00:02.0" when the handle has a segment. */
-static void set_location(char location[24], uint32_t fn)
+/* Appends `digits` hexadecimal digits and the character after them. */
+static char *put_hex(char *p, uint32_t value, uint32_t digits, char after)
 {
-    static const char form[] = "pci ssss:bb:dd.f";
-    const char *p = form;
-    uint32_t shift = 32, n = 0;
+    while (digits-- > 0)
+        *p++ = "0123456789abcdef"[(value >> (4 * digits)) & 15u];
+    *p++ = after;
+    return p;
+}
 
-    for (; *p != '\0'; p++) {
-        uint32_t digit;
-
-        switch (*p) {
-        case 's':
-        case 'b':
-            shift -= 4;
-            digit = (fn >> shift) & 15u;
-            break;
-        case 'd':
-            digit = p[1] == 'd' ? (fn >> 7) & 1u : (fn >> 3) & 15u;
-            break;
-        case 'f':
-            digit = fn & 7u;
-            break;
-        default:
-            location[n++] = *p;
-            if (*p == ' ' && fn >> 16 == 0) {
-                p += 5; /* no segment */
-                shift = 16;
-            }
-            continue;
-        }
-        location[n++] = "0123456789abcdef"[digit];
-    }
-    location[n] = '\0';
+/* "pci 00:02.0", or "pci 0001:00:02.0" when the handle has a segment. */
+static void set_location(char *p, uint32_t fn)
+{
+    *p++ = 'p';
+    *p++ = 'c';
+    *p++ = 'i';
+    *p++ = ' ';
+    if (fn >> 16 != 0)
+        p = put_hex(p, fn >> 16, 4, ':');
+    p = put_hex(p, fn >> 8, 2, ':');
+    p = put_hex(p, (fn >> 3) & 31u, 2, '.');
+    (void)put_hex(p, fn & 7u, 1, '\0');
 }
 
 void vdrv__pci_clear(struct vdrv_pci *pci, const struct vdrv_hal *hal,
