@@ -115,6 +115,9 @@ struct fake_net {
     uint32_t unicasts, multicasts; /* entries of the address table */
     uint8_t table[64][6];
     uint8_t vlans[512]; /* a bit each */
+    /* ---- Private: receive buffers taken and not used yet, by pair ---- */
+    struct fake_chain *held[FAKE_QUEUES / 2];
+    uint32_t n_held[FAKE_QUEUES / 2];
 };
 
 void fake_net_init(struct fake_net *n, struct fake *f,

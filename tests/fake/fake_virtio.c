@@ -315,7 +315,7 @@ void fake_dev_config_write(struct fake_dev *d, uint64_t off, uint32_t width,
                        d->name, d->status);
     for (uint32_t i = 0; i < width; i++) {
         if (!d->config_writable[off + i])
-            fake_violation(d->f, "NET-011", "%s: offset %#llx is read-only",
+            fake_violation(d->f, "CFG-RO", "%s: offset %#llx is read-only",
                            d->name, (unsigned long long)off);
         else
             d->config[off + i] = (uint8_t)(value >> (8 * i));
