@@ -49,7 +49,7 @@ void raw_pci(struct raw *r, struct fake *f, uint64_t common, uint64_t notify,
     memset(r, 0, sizeof(*r));
     r->f = f;
     r->pci = true;
-    r->regs = map(f, common, 0x40);
+    r->regs = map(f, common, 0x2000); /* with the ISR behind it */
     r->notify = map(f, notify, 0x100);
     r->config = map(f, config, 0x100);
     r->notify_mul = notify_mul;
