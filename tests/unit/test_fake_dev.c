@@ -9,7 +9,7 @@
 #define SLOT      0x10001000u
 #define VERSION_1 (1ull << FAKE_F_VERSION_1)
 
-/* ---- PCI --------------------------------------------------------------------- */
+/* ---- PCI ------------------------------------------------------------ */
 
 struct pci_rig {
     struct fake f;
@@ -161,6 +161,7 @@ static void test_pci_bridge(void)
     fake_pci_bridge(&bridge, 0, 0);
     fake_pci_add(&child, &g.bus, &bridge, 0, 0x1AF4, 0x1041);
     CHECK_EQ(fake_pci_read(&g.bus, FAKE_BDF(1, 0, 0), 0, 2), 0xFFFF);
+    CHECK_EQ(fake_pci_read(&g.bus, FAKE_BDF(0, 0, 0), 0, 2), 0xFFFF);
     fake_pci_write(&g.bus, FAKE_BDF(0, 5, 0), 0x19, 1, 1);
     CHECK_EQ(fake_pci_read(&g.bus, FAKE_BDF(1, 0, 0), 0, 4), 0x10411AF4);
     pci_down(&g);
@@ -276,7 +277,7 @@ static void test_pci_rules(void)
     pci_down(&g);
 }
 
-/* ---- Net --------------------------------------------------------------------------- */
+/* ---- Net ------------------------------------------------------------ */
 
 struct net_rig {
     struct fake f;
@@ -406,6 +407,7 @@ static void test_net_rx_merged(void)
     CHECK(fake_net_receive_raw(&g.net, 0, frame, 3, 5000));
     REQUIRE(rawq_get(&g.rx, &id, &len));
     CHECK_EQ(len, 5000);
+    CHECK(!fake_net_receive_raw(&g.net, 0, frame, 3, 3));
     net_down(&g);
 }
 
@@ -465,7 +467,7 @@ static void test_net_deps(void)
     fake_fini(&g.f);
 }
 
-/* ---- GPU ------------------------------------------------------------------------------ */
+/* ---- GPU ------------------------------------------------------------ */
 
 struct gpu_rig {
     struct fake f;
@@ -556,6 +558,17 @@ static void test_gpu_picture(void)
     CHECK_EQ(GPU(&g, FAKE_GPU_FLUSH, 0, 0, 8, 4, 7, 0), FAKE_GPU_OK_NODATA);
     CHECK_EQ(fake_gpu_pixel(&g.gpu, 0, 5, 3), 0x112233);
     CHECK_EQ(fake_gpu_pixel(&g.gpu, 0, 0, 0), 0); /* not transferred */
+    /* All of it, of which a part is shown. */
+    fake_put32(g.mem + 4096 + 4 * (2 * 8 + 5), 0x00445566);
+    CHECK_EQ(GPU(&g, FAKE_GPU_TRANSFER_2D, 0, 0, 8, 4, 0, 0, 7, 0),
+             FAKE_GPU_OK_NODATA);
+    CHECK_EQ(GPU(&g, FAKE_GPU_FLUSH, 5, 2, 1, 1, 7, 0), FAKE_GPU_OK_NODATA);
+    CHECK_EQ(fake_gpu_pixel(&g.gpu, 0, 5, 2), 0x445566);
+    CHECK_EQ(fake_gpu_pixel(&g.gpu, 0, 0, 0), 0);
+    fake_put32(g.mem + 4096 + 4 * (2 * 8 + 1), 0x00778899);
+    GPU(&g, FAKE_GPU_TRANSFER_2D, 0, 0, 8, 4, 0, 0, 7, 0);
+    GPU(&g, FAKE_GPU_FLUSH, 5, 2, 3, 1, 7, 0);
+    CHECK_EQ(fake_gpu_pixel(&g.gpu, 0, 1, 2), 0);
     CHECK_EQ(GPU(&g, FAKE_GPU_UNREF, 7, 0), FAKE_GPU_OK_NODATA);
     CHECK_EQ(fake_gpu_pixel(&g.gpu, 0, 5, 3), 0);
     gpu_down(&g);
@@ -639,7 +652,7 @@ static void test_gpu_cursor(void)
     gpu_down(&g);
 }
 
-/* ---- Bounce buffers, end to end -------------------------------------------------------- */
+/* ---- Bounce buffers, end to end ------------------------------------- */
 
 /* A read into memory that only dma_map makes visible. */
 static void test_mapped_read(void)
