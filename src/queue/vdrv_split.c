@@ -188,7 +188,12 @@ struct chain {
 };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define NOINLINE      static __attribute__((noinline))
+/* Not cloned for the constants it is called with, either. */
+#if defined(__clang__)
+#define NOINLINE static __attribute__((noinline))
+#else
+#define NOINLINE static __attribute__((noipa))
+#endif
 
 /* Appends one segment; false when it may need mapping. */
 ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
@@ -196,8 +201,7 @@ ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
 {
     struct virtq_desc *d = desc_at(q, c->at);
     const uint64_t link = slot_at(q, c->at)->link;
-    uint64_t addr;
-    uint32_t len;
+    uint64_t addr, len;
 
     if (unlikely(!vdrv__queue_direct(q, seg, &addr, &len)))
         return false;
@@ -385,8 +389,7 @@ static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
 {
     const uint64_t n = (uint64_t)nout + nin;
     struct virtq_desc *table = q->tables;
-    uint64_t addr, readable = 0, writable = 0;
-    uint32_t len;
+    uint64_t addr, len, readable = 0, writable = 0;
 
     if (unlikely(n - 2 > (uint64_t)q->indirect - 2 || q->nfree == 0))
         return add_direct(q, seg, nout, nin, cookie);
