@@ -215,6 +215,7 @@ ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
     return true;
 }
 
+#if !defined(__OPTIMIZE_SIZE__)
 /*
  * The shapes that drivers use are a function each, where the counts are
  * constants.  All take the same arguments, so that nothing has to be moved.
@@ -280,6 +281,8 @@ NOINLINE int add_out2_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
     return add_shape(q, seg, 2, 1, cookie);
 }
 
+#endif
+
 NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
                      uint32_t nout, uint32_t nin, void *cookie)
 {
@@ -304,6 +307,7 @@ NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
 static int add_direct(struct vdrv_queue *q, const struct vdrv_seg *seg,
                       uint32_t nout, uint32_t nin, void *cookie)
 {
+#if !defined(__OPTIMIZE_SIZE__)
     if (nout == 1) {
         if (nin == 2)
             return add_out_in2(q, seg, nout, nin, cookie);
@@ -317,6 +321,7 @@ static int add_direct(struct vdrv_queue *q, const struct vdrv_seg *seg,
     } else if (nout == 0 && nin == 1) {
         return add_in(q, seg, nout, nin, cookie);
     }
+#endif
     return add_any(q, seg, nout, nin, cookie);
 }
 

@@ -8,6 +8,10 @@
  *     bench_ring <layout> <segments> <batch> <requests> [ring size]
  *
  * prints "requests ns-per-request"; layout is direct, indirect or noevent.
+ *
+ *     bench_ring bytes 0 0 0
+ *
+ * prints the bytes per entry of a large ring: shared, private.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,6 +190,17 @@ static void make_queue(struct vdrv_queue *q, struct vdrv_transport *t,
     (void)vdrv_queue_arm(q, VDRV_ARM_OFF);
 }
 
+static int print_bytes(void)
+{
+    static struct vdrv_hal hal;
+    size_t part[3];
+    const uint32_t n = 1024;
+
+    printf("%.2f %.2f\n", (double)vdrv_queue_split.layout(n, part) / n,
+           (double)vdrv_queue_work_size(&hal, n, 0) / n);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static int (*const add[])(struct vdrv_queue *,
@@ -198,6 +213,8 @@ int main(int argc, char **argv)
 
     if (argc < 5)
         return 2;
+    if (strcmp(argv[1], "bytes") == 0)
+        return print_bytes();
     nseg = (unsigned)atoi(argv[2]);
     batch = (unsigned)atoi(argv[3]);
     total = (unsigned)atoi(argv[4]);
@@ -207,6 +224,8 @@ int main(int argc, char **argv)
         return 2;
     make_queue(&q, &t, argv[1]);
     clock_gettime(CLOCK_MONOTONIC, &a);
+    if (batch * nseg > ring_size)
+        return 2;
     while (done < total) {
         for (unsigned i = 0; i < batch; i++)
             if (add[nseg - 1](&q, i) != VDRV_OK)
