@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copying and clearing.  The C library's header is none of the freestanding
- * ones; the compiler's own functions become straight code, or calls of the
- * kernel's memcpy and memset.
+ * The four functions that every C compiler may call on its own, and that the
+ * archive leaves to the kernel.  <string.h> is no freestanding header: a bare
+ * toolchain has none.
  */
 #ifndef VDRV_CORE_MEM_H
 #define VDRV_CORE_MEM_H
 
 #include <stddef.h>
 
-static inline void vdrv__copy(void *to, const void *from, size_t n)
-{
-    __builtin_memcpy(to, from, n);
-}
-
-static inline void vdrv__zero(void *at, size_t n)
-{
-    __builtin_memset(at, 0, n);
-}
+void *memcpy(void *restrict dst, const void *restrict src, size_t n);
+void *memmove(void *dst, const void *src, size_t n);
+void *memset(void *dst, int value, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
 
 #endif

@@ -48,6 +48,8 @@ uint32_t vdrv_queue_room(const struct vdrv_queue *q)
 
 uint32_t vdrv_queue_depth(const struct vdrv_queue *q, uint32_t nsegs)
 {
+    if (nsegs > q->max_chain)
+        return 0;
     if (nsegs <= 1 || nsegs <= q->indirect)
         return q->size;
     return q->size / nsegs;
@@ -278,8 +280,8 @@ static int enable(struct vdrv_queue *q, const size_t part[3])
     };
     struct vdrv_transport *t = q->transport;
 
-    vdrv__zero(q->desc, q->area_size); /* 4.1.5.1.3: zeroed memory */
-    vdrv__zero(q->slot, sizeof(*q->slot) * q->size);
+    memset(q->desc, 0, q->area_size); /* 4.1.5.1.3: zeroed memory */
+    memset(q->slot, 0, sizeof(*q->slot) * q->size);
     q->error = VDRV_OK;
     q->drained = 0;
     q->kind->reset(q);
@@ -315,7 +317,7 @@ int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
     packed = vdrv_feature(t->features, VIRTIO_F_RING_PACKED);
     if (packed && cfg->packed == NULL)
         return VDRV_ERR_INVALID;
-    vdrv__zero(q, sizeof(*q));
+    memset(q, 0, sizeof(*q));
     err = vdrv_queue_pick_size(t, cfg->index, cfg->size, packed);
     if (err <= 0)
         return err < 0 ? err : VDRV_ERR_NO_DEVICE;
@@ -333,7 +335,8 @@ int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
                        ? 0
                        : VDRV_DMA_PHYSICAL; /* 6.1 */
     if (vdrv_feature(t->features, VIRTIO_F_INDIRECT_DESC))
-        q->indirect = cfg->indirect < q->size ? cfg->indirect : q->size;
+        q->indirect =
+            cfg->indirect < q->max_chain ? cfg->indirect : q->max_chain;
     set_window(q);
     err = place_work(q, cfg);
     if (err == VDRV_OK)
@@ -347,10 +350,12 @@ int vdrv_queue_restart(struct vdrv_queue *q)
 {
     struct vdrv_transport *t = q->transport;
     size_t part[3];
+    uint32_t max;
 
     /* The device may have shrunk; memory and size here stay as they were. */
-    if (t->ops->queue_max(t, q->index) < q->size)
-        return VDRV_ERR_PROTOCOL;
+    max = t->ops->queue_max(t, q->index);
+    if (max < q->size)
+        return max == 0 ? VDRV_ERR_NO_DEVICE : VDRV_ERR_PROTOCOL;
     (void)q->kind->layout(q->size, part);
     return enable(q, part);
 }

@@ -290,7 +290,7 @@ NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
     const uint32_t head = q->free_at;
     struct chain c = {.at = head};
 
-    if (n - 1 >= q->nfree) /* none, or more than there is room for */
+    if (n - 1 >= q->nfree || n > q->max_chain)
         return vdrv__queue_refuse(q, n);
     q->cookie[NUMBER(head)] = cookie;
     for (uint32_t k = 0; k < n; k++) {
@@ -606,7 +606,11 @@ static void split_reset(struct vdrv_queue *q)
     q->avail_idx = 0;
     q->published = 0;
     q->used_idx = 0;
-    q->add = q->indirect >= 2 ? add_indirect : add_direct;
+    q->add = add_direct;
+    if (q->indirect >= 2)
+        q->add = add_indirect;
+    else if (q->max_chain < 3) /* the shapes do not look at it */
+        q->add = add_any;
     q->kick = kick;
     q->reap = q->map != NULL ? reap_mapped : reap;
 }
