@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # libvirtio_drv: see README.md.
 #
 #   make                     the archive, build/<target>/libvirtio_drv.a
@@ -20,6 +21,8 @@ endif
 ifeq ($(origin AR),default)
 AR := $(CROSS_COMPILE)ar
 endif
+NM ?= $(CROSS_COMPILE)nm
+OBJCOPY ?= $(CROSS_COMPILE)objcopy
 PYTHON ?= python3
 Q := $(if $(V),,@)
 
@@ -36,6 +39,11 @@ CFLAGS ?= -O2 -g
 TARGET := $(if $(CROSS_COMPILE),$(patsubst %-,%,$(notdir $(CROSS_COMPILE))),host)
 OUT ?= build/$(TARGET)
 
+# Every symbol that the archive defines starts with this.  A kernel in which
+# vdrv_ is taken names another here; its own sources go on saying vdrv_ and are
+# compiled with `-include $(OUT)/vdrv_prefix.h`, which renames what they use.
+VDRV_PREFIX ?= vdrv_
+
 LIB := $(OUT)/libvirtio_drv.a
 LIB_OBJS := $(VDRV_SRCS:./%.c=$(OUT)/%.o)
 
@@ -45,11 +53,18 @@ all: $(LIB) libvirtio_drv.a
 libvirtio_drv.a: $(LIB)
 	$(Q)cp $< $@
 
-$(LIB): $(LIB_OBJS)
+$(LIB): $(LIB_OBJS) src/sources.mk
 	@echo "  AR    $@"
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_OBJS)
+ifneq ($(VDRV_PREFIX),vdrv_)
+	$(Q)$(NM) -g --defined-only $@ | \
+	    sed -n 's/^.* \(vdrv_\)\(.*\)$$/\1\2 $(VDRV_PREFIX)\2/p' | \
+	    sort -u >$(OUT)/vdrv_prefix.syms
+	$(Q)$(OBJCOPY) --redefine-syms=$(OUT)/vdrv_prefix.syms $@
+	$(Q)sed 's/^/#define /' $(OUT)/vdrv_prefix.syms >$(OUT)/vdrv_prefix.h
+endif
 
-$(OUT)/%.o: %.c
+$(OUT)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(LIB_CFLAGS) $(CFLAGS) $(VDRV_INCLUDES) -fstack-usage \

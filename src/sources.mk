@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The library for other people's makefiles:
 #
 #     VDRV_DIR := third_party/libvirtio_drv

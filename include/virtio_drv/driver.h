@@ -113,6 +113,10 @@ int vdrv_driver_fini(struct vdrv_driver *drv);
 
 /* ---- What the base operations are made of ------------------------------- */
 
+/*
+ * Contexts as in base.h: irq and identify [any], poll and arm [queue], stop
+ * and start [alone].
+ */
 uint32_t vdrv_driver_irq(struct vdrv_driver *drv, uint32_t vector);
 int vdrv_driver_poll(struct vdrv_driver *drv, uint32_t queue, uint32_t budget);
 int vdrv_driver_arm(struct vdrv_driver *drv, uint32_t queue, uint32_t mode);
@@ -120,7 +124,8 @@ int vdrv_driver_stop(struct vdrv_driver *drv);
 int vdrv_driver_start(struct vdrv_driver *drv);
 void vdrv_driver_identify(const struct vdrv_driver *drv, const char *name,
                           uint32_t type, struct vdrv_identity *out);
-/* The first half of a refresh: OK, or the device's ill health, latched. */
+/* The first half of a refresh: OK, or the device's ill health, latched.
+   [wait] */
 int vdrv_driver_refresh(struct vdrv_driver *drv);
 
 /* ---- For operations ----------------------------------------------------- */
