@@ -8,9 +8,8 @@
  */
 #include <virtio_drv/virtio_blk.h>
 
-#include <string.h>
-
 #include "../core/barrier.h"
+#include "../core/mem.h"
 #include "../core/wait.h"
 #include "../spec/virtio_blk.h"
 #include "../spec/virtio_config.h"

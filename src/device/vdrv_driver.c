@@ -7,9 +7,8 @@
  */
 #include <virtio_drv/driver.h>
 
-#include <string.h>
-
 #include "../core/barrier.h"
+#include "../core/mem.h"
 #include "../core/wait.h"
 
 #define DEFAULT_TIMEOUT 30000000u /* us: what disks may take */

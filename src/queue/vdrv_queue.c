@@ -5,8 +5,7 @@
  */
 #include <virtio_drv/queue.h>
 
-#include <string.h>
-
+#include "../core/mem.h"
 #include "../core/reg.h"
 #include "../spec/virtio_config.h"
 #include "../spec/virtio_ring.h"

@@ -5,7 +5,7 @@
  */
 #include <virtio_drv/block.h>
 
-#include <string.h>
+#include "../core/mem.h"
 
 static const struct vdrv_block_ops *ops_of(const struct vdrv_block *blk)
 {
