@@ -30,6 +30,7 @@ include src/sources.mk
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef \
 	-Wstrict-prototypes -Wmissing-prototypes -Wcast-align -Werror
 LIB_CFLAGS := -std=c11 -ffreestanding -fno-stack-protector \
+	-fno-asynchronous-unwind-tables -fno-unwind-tables \
 	-ffunction-sections -fdata-sections $(WARNINGS)
 CFLAGS ?= -O2 -g
 TARGET := $(if $(CROSS_COMPILE),$(patsubst %-,%,$(notdir $(CROSS_COMPILE))),host)

@@ -24,6 +24,7 @@ HOST_TESTS := $(patsubst tests/unit/%.c,$(HOST_OUT)/%,\
 
 # Further C files that a test program needs.
 TEST_SRCS_test_fake := tests/unit/rawdrv.c
+TEST_SRCS_test_fake_dev := tests/unit/rawdrv.c
 TEST_SRCS_test_responder := tests/kernel/responder.c
 TEST_SRCS_test_block_trait := tests/adapters/ramdisk.c
 TEST_SRCS_test_loopback_nic := tests/adapters/loopback_nic.c
@@ -59,3 +60,14 @@ $(foreach t,$(notdir $(HOST_TESTS)),$(eval $(call host_test,$t)))
 .PHONY: test-host
 test-host: $(HOST_TESTS) $(HOST_HELPERS) $(LIB)
 	$(Q)$(PYTHON) tests/run_tests.py host
+
+# ---- Measurements ----------------------------------------------------------------
+
+build/bench/bench_ring: tests/bench/bench_ring.c $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Iinclude \
+	    -o $@ $< $(LIB)
+
+.PHONY: bench
+bench: build/bench/bench_ring
+	$(Q)$(PYTHON) tests/bench/bench.py

@@ -79,8 +79,7 @@ struct vdrv_queue_config {
 struct vdrv_queue_slot {
     uint64_t link;  /* the NEXT flag and the number of the next descriptor */
     uint32_t limit; /* writable bytes + 1; 0: no chain that is out */
-    uint16_t tail;  /* last descriptor of the chain */
-    uint16_t count; /* descriptors it takes */
+    uint32_t chain; /* its last descriptor, and how many << 16 */
 };
 
 /* Private record of one mapping, to undo it. */
@@ -110,8 +109,9 @@ struct vdrv_queue {
     uint64_t direct_offset;
     uint32_t nfree;
     uint32_t size;
-    uint32_t free_head;
-    uint16_t avail_idx; /* next entry to fill */
+    uint32_t mask;      /* size - 1; of a split ring */
+    uint32_t free_at;   /* first free descriptor, as an offset in bytes */
+    uint32_t avail_idx; /* next entry to fill, counted on */
     uint16_t published; /* as the device was told */
     uint16_t used_idx;  /* next entry to look at */
     uint16_t avail_wrap;

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The four functions that the archive leaves undefined: compilers call them
- * even in a freestanding environment, so every kernel has them.  Declared
- * here, for <string.h> is no freestanding header (C11, 4p6), and a cross
- * compiler without a C library has none.
+ * Copying and clearing.  The C library's header is none of the freestanding
+ * ones; the compiler's own functions become straight code, or calls of the
+ * kernel's memcpy and memset.
  */
 #ifndef VDRV_CORE_MEM_H
 #define VDRV_CORE_MEM_H
 
 #include <stddef.h>
 
-void *memcpy(void *restrict dst, const void *restrict src, size_t n);
-void *memmove(void *dst, const void *src, size_t n);
-void *memset(void *dst, int c, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
+static inline void vdrv__copy(void *to, const void *from, size_t n)
+{
+    __builtin_memcpy(to, from, n);
+}
+
+static inline void vdrv__zero(void *at, size_t n)
+{
+    __builtin_memset(at, 0, n);
+}
 
 #endif

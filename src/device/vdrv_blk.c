@@ -154,7 +154,7 @@ static int make_plan(const struct vdrv_virtio_blk *blk,
     uint64_t bytes = 1;
     int err;
 
-    memset(p, 0, sizeof(*p));
+    vdrv__zero(p, sizeof(*p));
     switch (req->op) {
     case VDRV_BLOCK_READ:
     case VDRV_BLOCK_WRITE:
@@ -387,7 +387,7 @@ static int transfer_once(struct vdrv_virtio_blk *blk, uint32_t op,
     struct vdrv_seg seg[BLOCKING_SEGS];
     struct vdrv_block_request req;
 
-    memset(&req, 0, sizeof(req));
+    vdrv__zero(&req, sizeof(req));
     req.op = op;
     req.block = block;
     req.segs = seg;
@@ -462,7 +462,7 @@ static int blk_flush(struct vdrv_block *block)
 {
     struct vdrv_block_request req;
 
-    memset(&req, 0, sizeof(req));
+    vdrv__zero(&req, sizeof(req));
     req.op = VDRV_BLOCK_FLUSH;
     return blk_execute(block, &req);
 }
@@ -552,7 +552,7 @@ static int read_config(struct vdrv_driver *drv,
     struct vdrv_config_field field[1 + OPTIONAL_FIELDS];
     uint32_t n = 0;
 
-    memset(config, 0, VIRTIO_BLK_CFG_SIZE);
+    vdrv__zero(config, VIRTIO_BLK_CFG_SIZE);
     field[n++] = always_fields[0];
     for (uint32_t i = 0; i < OPTIONAL_FIELDS; i++) {
         if (vdrv_feature(drv->features, optional_fields[i].bit))
@@ -574,7 +574,7 @@ static int blk_refresh(struct vdrv_device *dev, uint32_t *changes)
         err = read_config(&blk->drv, config);
     if (err != VDRV_OK)
         return err;
-    memset(&caps, 0, sizeof(caps));
+    vdrv__zero(&caps, sizeof(caps));
     vdrv__blk_validate_config(config, blk->drv.features, blk->caps.max_segs,
                               &caps);
     blk->caps.write_cache = caps.write_cache;
@@ -768,7 +768,7 @@ static int make_shared(struct vdrv_virtio_blk *blk)
                        UINT64_MAX, flags, &blk->shared_dma);
     if (blk->shared == NULL)
         return VDRV_ERR_NO_MEMORY;
-    memset(blk->shared, 0, blk->shared_size);
+    vdrv__zero(blk->shared, blk->shared_size);
     if ((blk->shared_dma & (sizeof(struct shared_slot) - 1)) != 0 ||
         blk->shared_dma + blk->shared_size < blk->shared_dma)
         return VDRV_ERR_INVALID;
@@ -845,7 +845,7 @@ int vdrv_virtio_blk_init_sized(struct vdrv_virtio_blk *blk,
         return VDRV_ERR_INVALID;
     if (t->device_id != VDRV_VIRTIO_BLK_ID)
         return VDRV_ERR_NO_DEVICE;
-    memset(blk, 0, sizeof(*blk));
+    vdrv__zero(blk, sizeof(*blk));
     choose_features(cfg, wanted, required);
     err =
         vdrv_driver_begin(&blk->drv, &blk->block.dev, t, &blk_class, blk->queue,

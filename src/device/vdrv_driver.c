@@ -82,7 +82,7 @@ int vdrv_driver_begin(struct vdrv_driver *drv, struct vdrv_device *dev,
 {
     int err;
 
-    memset(drv, 0, sizeof(*drv));
+    vdrv__zero(drv, sizeof(*drv));
     err = vdrv_transport_begin(t, wanted, required, cls->rule, cls->nrules);
     if (err != VDRV_OK)
         return err;
@@ -357,7 +357,7 @@ void vdrv_driver_identify(const struct vdrv_driver *drv, const char *name,
 {
     const struct vdrv_transport *t = drv->transport;
 
-    memset(out, 0, sizeof(*out));
+    vdrv__zero(out, sizeof(*out));
     out->driver = name;
     out->type = type;
     out->location = t != NULL ? t->location : "";

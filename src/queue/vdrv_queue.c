@@ -278,8 +278,8 @@ static int enable(struct vdrv_queue *q, const size_t part[3])
     };
     struct vdrv_transport *t = q->transport;
 
-    memset(q->desc, 0, q->area_size); /* 4.1.5.1.3: zeroed memory */
-    memset(q->slot, 0, sizeof(*q->slot) * q->size);
+    vdrv__zero(q->desc, q->area_size); /* 4.1.5.1.3: zeroed memory */
+    vdrv__zero(q->slot, sizeof(*q->slot) * q->size);
     q->error = VDRV_OK;
     q->drained = 0;
     q->kind->reset(q);
@@ -315,7 +315,7 @@ int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
     packed = vdrv_feature(t->features, VIRTIO_F_RING_PACKED);
     if (packed && cfg->packed == NULL)
         return VDRV_ERR_INVALID;
-    memset(q, 0, sizeof(*q));
+    vdrv__zero(q, sizeof(*q));
     err = vdrv_queue_pick_size(t, cfg->index, cfg->size, packed);
     if (err <= 0)
         return err < 0 ? err : VDRV_ERR_NO_DEVICE;

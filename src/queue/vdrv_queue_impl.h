@@ -45,11 +45,11 @@ _Static_assert(offsetof(struct vdrv_seg, flags) ==
  */
 static inline bool vdrv__queue_direct(const struct vdrv_queue *q,
                                       const struct vdrv_seg *seg,
-                                      uint64_t *addr, uint32_t *len)
+                                      uint64_t *addr, uint64_t *len)
 {
     const uint64_t word = vdrv__seg_word(seg);
 
-    *len = (uint32_t)word;
+    *len = word;
     /* An empty segment wraps; one with flags is above any length. */
     if (likely(word - 1 < VDRV__SHORT_SEG - 1)) {
         const uint64_t off = (uint64_t)(uintptr_t)seg->ptr - q->direct_base;
@@ -58,6 +58,7 @@ static inline bool vdrv__queue_direct(const struct vdrv_queue *q,
         return off <= q->direct_fast;
     }
     *addr = seg->dma;
+    *len = (uint32_t)word;
     return (word >> 32) == VDRV_SEG_MAPPED && *len - 1 < VDRV__SHORT_SEG - 1;
 }
 

@@ -159,7 +159,7 @@ static int run_range(struct vdrv_block *blk, uint32_t op, uint64_t block,
         struct vdrv_block_request req;
         int err;
 
-        memset(&req, 0, sizeof(req));
+        vdrv__zero(&req, sizeof(req));
         req.op = op;
         req.flags = flags;
         req.block = block;
@@ -219,9 +219,9 @@ int vdrv_block_get_id(struct vdrv_block *blk, char id[VDRV_BLOCK_ID_SIZE])
 
     if (id == NULL)
         return VDRV_ERR_INVALID;
-    memset(id, 0, VDRV_BLOCK_ID_SIZE); /* 5.2.6.1: 20 bytes may have no NUL */
+    vdrv__zero(id, VDRV_BLOCK_ID_SIZE); /* 5.2.6.1: 20 bytes may have no NUL */
     seg = vdrv_seg_in(id, VDRV_BLOCK_ID_SIZE - 1);
-    memset(&req, 0, sizeof(req));
+    vdrv__zero(&req, sizeof(req));
     req.op = VDRV_BLOCK_GET_ID;
     req.segs = &seg;
     req.nsegs = 1;
@@ -269,7 +269,7 @@ int vdrv_block_read_bytes(struct vdrv_block *blk, uint64_t offset, void *buf,
         } else {
             err = vdrv_block_read_block(blk, offset / size, scratch, size);
             if (err == VDRV_OK)
-                memcpy(to, (uint8_t *)scratch + offset % size, n);
+                vdrv__copy(to, (uint8_t *)scratch + offset % size, n);
         }
         offset += n;
         to += n;
@@ -295,7 +295,7 @@ int vdrv_block_write_bytes(struct vdrv_block *blk, uint64_t offset,
             err = vdrv_block_read_block(blk, offset / size, scratch, size);
             if (err != VDRV_OK)
                 break;
-            memcpy((uint8_t *)scratch + offset % size, from, n);
+            vdrv__copy((uint8_t *)scratch + offset % size, from, n);
             err = vdrv_block_write_block(blk, offset / size, scratch, size);
         }
         offset += n;

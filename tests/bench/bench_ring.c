@@ -8,6 +8,10 @@
  *     bench_ring <layout> <segments> <batch> <requests> [ring size]
  *
  * prints "requests ns-per-request"; layout is direct, indirect or noevent.
+ *
+ *     bench_ring bytes 0 0 0
+ *
+ * prints the bytes per entry of a large ring: shared, private.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,27 +119,35 @@ static __attribute__((noinline)) void dev_answer(void)
 static char header[MAX_BATCH][16], data[4096];
 static unsigned char status[MAX_BATCH];
 
-/* A block read (header, data, status), a packet (header, data), a buffer. */
-__attribute__((noinline)) void drv_add(struct vdrv_queue *q, unsigned nseg,
-                                       unsigned i);
-void drv_add(struct vdrv_queue *q, unsigned nseg, unsigned i)
+/* A packet's header alone; header and data; a block read. */
+__attribute__((noinline)) int drv_add1(struct vdrv_queue *q, unsigned i);
+__attribute__((noinline)) int drv_add2(struct vdrv_queue *q, unsigned i);
+__attribute__((noinline)) int drv_add3(struct vdrv_queue *q, unsigned i);
+
+int drv_add1(struct vdrv_queue *q, unsigned i)
 {
-    struct vdrv_seg seg[3];
-    int err;
+    struct vdrv_seg seg = vdrv_seg_out(header[i], 16);
+
+    return vdrv_queue_add(q, &seg, 1, 0, header[i]);
+}
+
+int drv_add2(struct vdrv_queue *q, unsigned i)
+{
+    struct vdrv_seg seg[2];
 
     seg[0] = vdrv_seg_out(header[i], 16);
-    if (nseg == 3) {
-        seg[1] = vdrv_seg_in(data, sizeof(data));
-        seg[2] = vdrv_seg_in(&status[i], 1);
-        err = vdrv_queue_add(q, seg, 1, 2, header[i]);
-    } else if (nseg == 2) {
-        seg[1] = vdrv_seg_out(data, 1514);
-        err = vdrv_queue_add(q, seg, 2, 0, header[i]);
-    } else {
-        err = vdrv_queue_add(q, seg, 1, 0, header[i]);
-    }
-    if (err != VDRV_OK)
-        abort();
+    seg[1] = vdrv_seg_out(data, 1514);
+    return vdrv_queue_add(q, seg, 2, 0, header[i]);
+}
+
+int drv_add3(struct vdrv_queue *q, unsigned i)
+{
+    struct vdrv_seg seg[3];
+
+    seg[0] = vdrv_seg_out(header[i], 16);
+    seg[1] = vdrv_seg_in(data, sizeof(data));
+    seg[2] = vdrv_seg_in(&status[i], 1);
+    return vdrv_queue_add(q, seg, 1, 2, header[i]);
 }
 
 __attribute__((noinline)) void drv_kick(struct vdrv_queue *q);
@@ -178,8 +190,21 @@ static void make_queue(struct vdrv_queue *q, struct vdrv_transport *t,
     (void)vdrv_queue_arm(q, VDRV_ARM_OFF);
 }
 
+static int print_bytes(void)
+{
+    static struct vdrv_hal hal;
+    size_t part[3];
+    const uint32_t n = 1024;
+
+    printf("%.2f %.2f\n", (double)vdrv_queue_split.layout(n, part) / n,
+           (double)vdrv_queue_work_size(&hal, n, 0) / n);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    static int (*const add[])(struct vdrv_queue *,
+                              unsigned) = {drv_add1, drv_add2, drv_add3};
     struct vdrv_transport t;
     struct vdrv_queue q;
     struct vdrv_used used[MAX_BATCH];
@@ -188,6 +213,8 @@ int main(int argc, char **argv)
 
     if (argc < 5)
         return 2;
+    if (strcmp(argv[1], "bytes") == 0)
+        return print_bytes();
     nseg = (unsigned)atoi(argv[2]);
     batch = (unsigned)atoi(argv[3]);
     total = (unsigned)atoi(argv[4]);
@@ -197,9 +224,12 @@ int main(int argc, char **argv)
         return 2;
     make_queue(&q, &t, argv[1]);
     clock_gettime(CLOCK_MONOTONIC, &a);
+    if (batch * nseg > ring_size)
+        return 2;
     while (done < total) {
         for (unsigned i = 0; i < batch; i++)
-            drv_add(&q, nseg, i);
+            if (add[nseg - 1](&q, i) != VDRV_OK)
+                abort();
         drv_kick(&q);
         dev_answer();
         if (drv_reap(&q, used, MAX_BATCH) != (int)batch)
