@@ -60,11 +60,13 @@ extern const struct vdrv_queue_kind vdrv_queue_split;
 
 /* How a queue is to be made. */
 struct vdrv_queue_config {
-    uint32_t index;    /* the device's number for it */
-    uint32_t size;     /* entries wanted; 0: as many as the device has */
-    uint32_t indirect; /* segments of one indirect table; 0: none.  Used when
+    uint32_t index;     /* the device's number for it */
+    uint32_t size;      /* entries wanted; 0: as many as the device has */
+    uint32_t indirect;  /* segments of one indirect table; 0: none.  Used when
                           the device has INDIRECT_DESC (2.7.5.3) */
-    uint32_t vector;   /* VDRV_NO_VECTOR, or a vector of the transport's */
+    uint32_t vector;    /* VDRV_NO_VECTOR, or a vector of the transport's */
+    uint32_t max_chain; /* descriptors of one chain at most, when the device
+                           has such a limit; 0: the queue's size */
     const struct vdrv_queue_kind *packed; /* NULL: split only */
     void *work;       /* CPU memory, aligned as uint64_t; the queue's own */
     size_t work_size; /* bytes, at least vdrv_queue_work_size() */
@@ -119,6 +121,7 @@ struct vdrv_queue {
     uint32_t index;
     uint32_t indirect; /* entries of a table; 0: none */
     uint32_t vector;
+    uint32_t max_chain;
     uint32_t dma_flags;
     uint32_t drained;
     struct vdrv_queue_map *table_map;

@@ -112,6 +112,7 @@ int vdrv_driver_add_queue(struct vdrv_driver *drv,
     dq = &drv->queue[drv->made];
     dq->epoch = 0;
     dq->busy = 0;
+    dq->watched = NULL;
     dq->vq.desc = NULL;
     err = vdrv_queue_init(&dq->vq, drv->transport, cfg);
     if (dq->vq.desc != NULL)
@@ -365,6 +366,17 @@ void vdrv_driver_identify(const struct vdrv_driver *drv, const char *name,
     out->device_id = t != NULL ? t->device_id : 0;
 }
 
+void vdrv_driver_finish(struct vdrv_driver *drv, uint32_t queue,
+                        int32_t *status, int err, bool blocking)
+{
+    const bool wake = blocking && drv->hal->wake != NULL &&
+                      drv->queue[queue].watched != status;
+
+    vdrv__status_set(status, err);
+    if (wake)
+        drv->hal->wake(drv->hal->ctx, drv->dev, queue);
+}
+
 /* ---- Waiting ------------------------------------------------------------ */
 
 /*
@@ -412,7 +424,9 @@ int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
     for (;;) {
         if (vdrv__status_get(status) != VDRV_PENDING)
             return VDRV_OK;
+        drv->queue[queue].watched = status;
         err = vdrv_driver_poll(drv, queue, 0);
+        drv->queue[queue].watched = NULL;
         if (vdrv__status_get(status) != VDRV_PENDING)
             return VDRV_OK;
         /* A register read is dear: after 2^16 polls, 2^17, and so on. */

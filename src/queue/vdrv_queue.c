@@ -67,7 +67,7 @@ int vdrv__queue_refuse(const struct vdrv_queue *q, uint64_t nsegs)
     if (nsegs == 0)
         return VDRV_ERR_INVALID;
     /* 2.7.5.3.1: no chain is longer than the queue, indirect or not. */
-    return nsegs > q->size ? VDRV_ERR_TOO_BIG : VDRV_ERR_AGAIN;
+    return nsegs > q->max_chain ? VDRV_ERR_TOO_BIG : VDRV_ERR_AGAIN;
 }
 
 /* ---- The broken latch --------------------------------------------------- */
@@ -309,6 +309,9 @@ int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
     q->size = (uint32_t)err;
     q->index = cfg->index;
     q->vector = cfg->vector;
+    q->max_chain = q->size;
+    if (cfg->max_chain != 0 && cfg->max_chain < q->size)
+        q->max_chain = cfg->max_chain;
     q->transport = t;
     q->hal = t->hal;
     q->kind = packed ? cfg->packed : &vdrv_queue_split;

@@ -94,8 +94,8 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
         const bool in = k >= nout;
         struct vdrv_queue_map m;
 
-        if (count == q->nfree) {
-            err = q->nfree == q->size ? VDRV_ERR_TOO_BIG : VDRV_ERR_AGAIN;
+        if (count == q->max_chain || count == q->nfree) {
+            err = vdrv__queue_refuse(q, (uint64_t)count + 1);
             break;
         }
         err = vdrv__queue_map_run(q, &seg[k], done,
