@@ -482,6 +482,9 @@ int vdrv_net_receive_copy(struct vdrv_net *net, uint32_t pair, void *buf,
 
 /* ---- A pool of buffers --------------------------------------------------- */
 
+/* Frames of a pool that is not told: MTU 1500. */
+#define VDRV_NET_POOL_FRAME 1514u
+
 /* Headroom of pool buffers: IP headers come to lie on multiples of four. */
 #define VDRV_NET_POOL_HEADROOM (VDRV_NET_HEADROOM + 2u)
 
