@@ -49,9 +49,8 @@ extern "C" {
 /* `gso_type`; as in the frame, not as on any wire. */
 #define VDRV_NET_GSO_TCP4 1u
 #define VDRV_NET_GSO_TCP6 2u
-#define VDRV_NET_GSO_UDP  3u /* IP fragments of one datagram */
-#define VDRV_NET_GSO_USO4 4u /* datagrams of gso_size, on IPv4 */
-#define VDRV_NET_GSO_USO6 5u
+#define VDRV_NET_GSO_UDP  3u    /* IP fragments of one datagram */
+#define VDRV_NET_GSO_USO  4u    /* datagrams of gso_size */
 #define VDRV_NET_GSO_ECN  0x80u /* or-ed: the TCP frame has ECN set */
 
 /*
