@@ -21,18 +21,27 @@ CLOSING = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# Python tests that drive a program of ours; test_proofs wants QEMU, too.
+DRIVES = {"test_picture.py": ["build/test/picture_dump"]}
+WITH_QEMU = {"test_proofs.py": ["build/test/responder_peer",
+                                "qemu-system-x86_64"]}
+
+
 def host_programs() -> list[list[str]]:
     built = [[str(ROOT / "build/test" / p.stem)]
              for p in sorted((ROOT / "tests/unit").glob("test_*.c"))]
-    scripts = [[sys.executable, str(p)]
+    scripts = [[sys.executable, str(p), *DRIVES.get(p.name, [])]
                for d in ("unit", "house")
-               for p in sorted((ROOT / "tests" / d).glob("test_*.py"))]
+               for p in sorted((ROOT / "tests" / d).glob("test_*.py"))
+               if p.name not in WITH_QEMU]
     return built + scripts
 
 
 def guest_programs() -> list[list[str]]:
-    return [[sys.executable, str(ROOT / "tests/kernel" / name)]
-            for name in ("boot_test.py", "demo_test.py")]
+    proofs = [[sys.executable, str(ROOT / "tests/unit" / name), *args]
+              for name, args in WITH_QEMU.items()]
+    return proofs + [[sys.executable, str(ROOT / "tests/kernel" / name)]
+                     for name in ("boot_test.py",)]
 
 
 def lint_programs() -> list[list[str]]:
@@ -44,7 +53,7 @@ SUITES = {"host": host_programs, "guest": guest_programs,
 
 
 def run(command: list[str], timeout: float) -> tuple[str, list[int], str, float]:
-    name = Path(command[-1]).name
+    name = next(Path(c).name for c in command if c != sys.executable)
     start = time.monotonic()
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, cwd=ROOT,

@@ -24,6 +24,7 @@ HOST_TESTS := $(patsubst tests/unit/%.c,$(HOST_OUT)/%,\
 
 # Further C files that a test program needs.
 TEST_SRCS_test_fake := tests/unit/rawdrv.c
+TEST_SRCS_test_fake_dev := tests/unit/rawdrv.c
 TEST_SRCS_test_responder := tests/kernel/responder.c
 TEST_SRCS_test_block_trait := tests/adapters/ramdisk.c
 TEST_SRCS_test_loopback_nic := tests/adapters/loopback_nic.c
@@ -41,10 +42,21 @@ $(HOST_OUT)/$1: $(HOST_OUT)/tests/unit/$1.o $(HOST_LIB_OBJS) \
 	$(Q)$(HOST_CC) $(SAN) -o $$@ $$^ -lpthread
 -include $(HOST_OUT)/tests/unit/$1.d
 endef
+# Programs that Python tests drive.
+HOST_HELPERS := $(HOST_OUT)/picture_dump $(HOST_OUT)/responder_peer
+HELPER_SRCS_picture_dump := tests/kernel/picture.c
+HELPER_SRCS_responder_peer := tests/kernel/responder.c tests/kernel/pattern.c
+define host_helper
+$(HOST_OUT)/$1: $(patsubst %.c,$(HOST_OUT)/%.o,tests/unit/$1.c \
+	    $(HELPER_SRCS_$1))
+	@echo "  LD    $$@"
+	$(Q)$(HOST_CC) $(SAN) -o $$@ $$^
+endef
+$(foreach t,$(notdir $(HOST_HELPERS)),$(eval $(call host_helper,$t)))
 $(foreach t,$(notdir $(HOST_TESTS)),$(eval $(call host_test,$t)))
 -include $(HOST_LIB_OBJS:.o=.d)
 .SECONDARY:
 
 .PHONY: test-host
-test-host: $(HOST_TESTS) $(LIB)
+test-host: $(HOST_TESTS) $(HOST_HELPERS) $(LIB)
 	$(Q)$(PYTHON) tests/run_tests.py host

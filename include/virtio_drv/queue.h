@@ -73,10 +73,13 @@ struct vdrv_queue_config {
     size_t work_size; /* bytes, at least vdrv_queue_work_size() */
 };
 
-/* Private state of an outstanding chain. */
+/*
+ * Private state of one descriptor: of a free one, what comes after it; of the
+ * head of a chain that is out, what may come back.
+ */
 struct vdrv_queue_slot {
-    void *cookie;
-    uint32_t limit; /* writable bytes + 1; 0: not outstanding */
+    uint64_t link;  /* the NEXT flag and the number of the next descriptor */
+    uint32_t limit; /* writable bytes + 1; 0: no chain that is out */
     uint16_t tail;  /* last descriptor of the chain */
     uint16_t count; /* descriptors it takes */
 };
@@ -100,15 +103,15 @@ struct vdrv_queue {
     void *driver;
     void *device;
     /* What the device cannot write. */
-    uint64_t *link; /* second half of a free descriptor: NEXT and its next */
     struct vdrv_queue_slot *slot;
+    void **cookie;
     struct vdrv_queue_map *map;
-    uint64_t direct_base;
-    uint64_t direct_last;
+    uint64_t direct_base; /* where short segments may start: base, */
+    uint64_t direct_fast; /* and how far from it */
     uint64_t direct_offset;
     uint32_t nfree;
     uint32_t size;
-    uint16_t free_head;
+    uint32_t free_head;
     uint16_t avail_idx; /* next entry to fill */
     uint16_t published; /* as the device was told */
     uint16_t used_idx;  /* next entry to look at */
@@ -146,7 +149,7 @@ size_t vdrv_queue_work_size(const struct vdrv_hal *hal, uint32_t size,
 
 /* An upper bound of it, for static memory. */
 #define VDRV_QUEUE_WORK_SIZE(size, indirect)                                   \
-    ((size_t)(size) * (8u + sizeof(struct vdrv_queue_slot) +                   \
+    ((size_t)(size) * (sizeof(void *) + sizeof(struct vdrv_queue_slot) +       \
                        sizeof(struct vdrv_queue_map) * (1u + (indirect))) +    \
      64u)
 

@@ -2,7 +2,7 @@
 /*
  * The split virtqueue (VirtIO 1.4, 2.7), direct and indirect.
  *
- * Free descriptors form a list in q->link, as ready second halves of a
+ * Free descriptors form a list in slot[].link, as ready second halves of a
  * descriptor: the NEXT flag and the number of the next free one.  A chain
  * takes descriptors from its head; when it comes back, its tail is linked in
  * front of the list.  So adding k segments and freeing any chain are k stores
@@ -63,17 +63,27 @@ static inline int commit(struct vdrv_queue *q, uint32_t head, uint32_t tail,
 {
     struct virtq_avail *avail = q->driver;
     struct vdrv_queue_slot *s = &q->slot[head];
+    const uint16_t idx = q->avail_idx;
 
-    s->cookie = cookie;
     s->limit = limit;
     s->tail = (uint16_t)tail;
     s->count = (uint16_t)count;
-    q->free_head = (uint16_t)next_free;
+    q->cookie[head] = cookie;
+    q->free_head = next_free;
     q->nfree -= count;
     /* 2.7.13.2; the index is published by kick. */
-    avail->ring[q->avail_idx & (q->size - 1)] = le16((uint16_t)head);
-    q->avail_idx++;
+    avail->ring[idx & (q->size - 1)] = le16((uint16_t)head);
+    q->avail_idx = (uint16_t)(idx + 1);
     return VDRV_OK;
+}
+
+/* Undoes the first `count` mappings of a chain that was not added. */
+static void unmap_some(struct vdrv_queue *q, uint32_t i, uint32_t count)
+{
+    for (; q->map != NULL && count > 0; count--) {
+        vdrv__queue_unmap(q, &q->map[i]);
+        i = link_next(q->slot[i].link);
+    }
 }
 
 /*
@@ -108,9 +118,9 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
         writable += in ? m.run : 0;
         rest = m.run | VIRTQ_DESC_FLAG(in ? VIRTQ_DESC_F_WRITE : 0);
         desc[i].addr = le64(m.dma);
-        desc[i].rest = le64(rest | q->link[i]);
+        desc[i].rest = le64(rest | q->slot[i].link);
         tail = i;
-        i = link_next(q->link[i]);
+        i = link_next(q->slot[i].link);
         count++;
         done += m.run;
         if (done == seg[k].len) {
@@ -121,10 +131,7 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
     if (err == VDRV_OK && total > BYTES_MAX) /* 2.7.5.1 */
         err = VDRV_ERR_TOO_BIG;
     if (err != VDRV_OK) {
-        for (i = head; q->map != NULL && count > 0; count--) {
-            vdrv__queue_unmap(q, &q->map[i]);
-            i = link_next(q->link[i]);
-        }
+        unmap_some(q, head, count);
         return err;
     }
     desc[tail].rest = le64(rest);
@@ -133,46 +140,130 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
     return commit(q, head, tail, i, count, (uint32_t)writable + 1, cookie);
 }
 
-static int add_direct(struct vdrv_queue *q, const struct vdrv_seg *seg,
-                      uint32_t nout, uint32_t nin, void *cookie)
+/* A chain being written: everything here lives in registers. */
+struct chain {
+    uint32_t at;   /* the next descriptor */
+    uint32_t tail; /* the last one written */
+    uint64_t rest; /* its second half, without a link */
+    uint64_t total;
+    uint64_t writable;
+};
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NOINLINE      static __attribute__((noinline))
+
+/* Appends one segment; false when it may need mapping. */
+ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                          const bool in, const bool last, struct chain *c)
+{
+    struct virtq_desc *d = (struct virtq_desc *)q->desc + c->at;
+    const uint64_t link = q->slot[c->at].link;
+    uint64_t addr;
+    uint32_t len;
+
+    if (unlikely(!vdrv__queue_direct(q, seg, &addr, &len)))
+        return false;
+    c->tail = c->at;
+    c->at = link_next(link);
+    c->rest = len | VIRTQ_DESC_FLAG(in ? VIRTQ_DESC_F_WRITE : 0);
+    c->total += len;
+    c->writable += in ? len : 0;
+    d->addr = le64(addr);
+    d->rest = le64(last ? c->rest : c->rest | link);
+    return true;
+}
+
+/*
+ * The shapes that drivers use are a function each, where the counts are
+ * constants and no register is saved.
+ */
+ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                            const uint32_t nout, const uint32_t nin,
+                            void *cookie)
+{
+    const uint32_t n = nout + nin, head = q->free_head;
+    struct chain c = {.at = head};
+
+    if (unlikely(n > q->nfree))
+        return vdrv__queue_refuse(q, n);
+    if (unlikely(!append(q, &seg[0], nout < 1, n == 1, &c)) ||
+        (n > 1 && unlikely(!append(q, &seg[1], nout < 2, n == 2, &c))) ||
+        (n > 2 && unlikely(!append(q, &seg[2], nout < 3, n == 3, &c))))
+        return add_mapped(q, seg, nout, nin, cookie);
+    return commit(q, head, c.tail, c.at, n, (uint32_t)c.writable + 1, cookie);
+}
+
+/* No three short segments exceed what a chain may hold. */
+_Static_assert(3 * (uint64_t)VDRV__SHORT_SEG < BYTES_MAX, "2.7.5.1");
+
+NOINLINE int add_out(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                     void *cookie)
+{
+    return add_shape(q, seg, 1, 0, cookie);
+}
+
+NOINLINE int add_out2(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                      void *cookie)
+{
+    return add_shape(q, seg, 2, 0, cookie);
+}
+
+NOINLINE int add_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                    void *cookie)
+{
+    return add_shape(q, seg, 0, 1, cookie);
+}
+
+NOINLINE int add_out_in2(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                         void *cookie)
+{
+    return add_shape(q, seg, 1, 2, cookie);
+}
+
+NOINLINE int add_out2_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                         void *cookie)
+{
+    return add_shape(q, seg, 2, 1, cookie);
+}
+
+NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                     uint32_t nout, uint32_t nin, void *cookie)
 {
     const uint64_t n = (uint64_t)nout + nin;
     struct virtq_desc *desc = q->desc;
-    const uint64_t *link = q->link;
     const uint32_t head = q->free_head;
-    const struct vdrv_seg *const first_in = seg + nout;
-    const struct vdrv_seg *const end = seg + n;
-    const struct vdrv_seg *s = seg;
-    uint32_t i = head, tail = head;
-    uint64_t addr, readable = 0, writable = 0, rest = 0;
+    struct chain c = {.at = head};
 
-    if (unlikely(n - 1 >= q->nfree)) /* none, or more than there is room for */
+    if (n - 1 >= q->nfree) /* none, or more than there is room for */
         return vdrv__queue_refuse(q, n);
-    for (; s != first_in; s++) {
-        if (unlikely(!vdrv__queue_direct(q, s, &addr)))
+    for (uint32_t k = 0; k < n; k++) {
+        if (!append(q, &seg[k], k >= nout, false, &c))
             return add_mapped(q, seg, nout, nin, cookie);
-        tail = i;
-        rest = s->len;
-        readable += s->len;
-        desc[i].addr = le64(addr);
-        desc[i].rest = le64(rest | link[i]);
-        i = link_next(link[i]);
     }
-    for (; s != end; s++) {
-        if (unlikely(!vdrv__queue_direct(q, s, &addr)))
-            return add_mapped(q, seg, nout, nin, cookie);
-        tail = i;
-        rest = s->len | VIRTQ_DESC_FLAG(VIRTQ_DESC_F_WRITE);
-        writable += s->len;
-        desc[i].addr = le64(addr);
-        desc[i].rest = le64(rest | link[i]);
-        i = link_next(link[i]);
-    }
-    if (unlikely(readable + writable > BYTES_MAX)) /* 2.7.5.1 */
+    if (c.total > BYTES_MAX) /* 2.7.5.1 */
         return VDRV_ERR_TOO_BIG;
-    desc[tail].rest = le64(rest);
-    return commit(q, head, tail, i, (uint32_t)n, (uint32_t)writable + 1,
+    desc[c.tail].rest = le64(c.rest);
+    return commit(q, head, c.tail, c.at, (uint32_t)n, (uint32_t)c.writable + 1,
                   cookie);
+}
+
+static int add_direct(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                      uint32_t nout, uint32_t nin, void *cookie)
+{
+    if (nout == 1) {
+        if (nin == 2)
+            return add_out_in2(q, seg, cookie);
+        if (nin == 0)
+            return add_out(q, seg, cookie);
+    } else if (nout == 2) {
+        if (nin == 0)
+            return add_out2(q, seg, cookie);
+        if (nin == 1)
+            return add_out2_in(q, seg, cookie);
+    } else if (nout == 0 && nin == 1) {
+        return add_in(q, seg, cookie);
+    }
+    return add_any(q, seg, nout, nin, cookie);
 }
 
 /* 2.7.5.3: one descriptor that refers to a table of the head's own. */
@@ -186,7 +277,7 @@ static int commit_indirect(struct vdrv_queue *q, uint32_t n, uint32_t writable,
     desc[head].addr = le64(q->tables_dma + bytes * head);
     desc[head].rest = le64(sizeof(*desc) * (uint64_t)n |
                            VIRTQ_DESC_FLAG(VIRTQ_DESC_F_INDIRECT));
-    return commit(q, head, head | mapped, link_next(q->link[head]), 1,
+    return commit(q, head, head | mapped, link_next(q->slot[head].link), 1,
                   writable + 1, cookie);
 }
 
@@ -246,24 +337,25 @@ static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
     const uint64_t n = (uint64_t)nout + nin;
     struct virtq_desc *table = q->tables;
     uint64_t addr, readable = 0, writable = 0;
+    uint32_t len;
 
     if (unlikely(n - 2 > (uint64_t)q->indirect - 2 || q->nfree == 0))
         return add_direct(q, seg, nout, nin, cookie);
     table += (size_t)q->indirect * q->free_head;
     for (uint32_t k = 0; k < nout; k++) {
-        if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr)))
+        if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr, &len)))
             return add_indirect_mapped(q, seg, nout, nin, cookie);
-        readable += seg[k].len;
+        readable += len;
         table[k].addr = le64(addr);
-        table[k].rest = le64(seg[k].len | link_to(k + 1));
+        table[k].rest = le64(len | link_to(k + 1));
     }
     for (uint32_t k = nout; k < n; k++) {
-        if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr)))
+        if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr, &len)))
             return add_indirect_mapped(q, seg, nout, nin, cookie);
-        writable += seg[k].len;
+        writable += len;
         table[k].addr = le64(addr);
-        table[k].rest = le64(seg[k].len | link_to(k + 1) |
-                             VIRTQ_DESC_FLAG(VIRTQ_DESC_F_WRITE));
+        table[k].rest =
+            le64(len | link_to(k + 1) | VIRTQ_DESC_FLAG(VIRTQ_DESC_F_WRITE));
     }
     if (unlikely(readable + writable > BYTES_MAX)) /* 2.7.5.1 */
         return VDRV_ERR_TOO_BIG;
@@ -317,7 +409,7 @@ static void unmap_chain(struct vdrv_queue *q, uint32_t head)
             vdrv__queue_unmap(q, &m[k]);
         return;
     }
-    for (uint32_t i = head;; i = link_next(q->link[i])) {
+    for (uint32_t i = head;; i = link_next(q->slot[i].link)) {
         vdrv__queue_unmap(q, &q->map[i]);
         if (i == tail)
             break;
@@ -367,15 +459,16 @@ static inline int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
             break;
         if (mapped && (s->tail & TAIL_MAPPED) != 0)
             unmap_chain(q, id);
-        out[k].cookie = s->cookie;
+        out[k].cookie = q->cookie[id];
         out[k].len = len;
         s->limit = 0;
-        q->link[mapped ? s->tail & ~TAIL_MAPPED : s->tail] = link_to(free_head);
+        q->slot[mapped ? s->tail & ~TAIL_MAPPED : s->tail].link =
+            link_to(free_head);
         free_head = id;
         nfree += s->count;
     }
     q->used_idx = pos;
-    q->free_head = (uint16_t)free_head;
+    q->free_head = free_head;
     q->nfree = nfree;
     if (unlikely(k < n)) {
         const int err = vdrv__queue_protocol(
@@ -409,7 +502,7 @@ bool vdrv_queue_drain(struct vdrv_queue *q, void **cookie)
         s->limit = 0;
         if ((s->tail & TAIL_MAPPED) != 0)
             unmap_chain(q, head);
-        *cookie = s->cookie;
+        *cookie = q->cookie[head];
         return true;
     }
     return false;
@@ -455,7 +548,7 @@ static bool split_pending(const struct vdrv_queue *q)
 static void split_reset(struct vdrv_queue *q)
 {
     for (uint32_t i = 0; i < q->size; i++)
-        q->link[i] = link_to((i + 1) & (q->size - 1));
+        q->slot[i].link = link_to((i + 1) & (q->size - 1));
     q->nfree = q->size;
     q->free_head = 0;
     q->avail_idx = 0;
