@@ -160,6 +160,8 @@ struct vdrv_fb {
     uint32_t nruns;  /* mappings to undo */
     uint32_t state;  /* VDRV_FB_DETACHED, ... */
     uint32_t shown;  /* heads that show it, one bit each */
+    uint32_t backed; /* the device may read the memory */
+    uint32_t reserved;
     void *opaque[2]; /* list links */
 };
 
@@ -456,8 +458,8 @@ int vdrv_display_get_edid(const struct vdrv_display *dpy, uint32_t head,
 
 /*
  * Shows `width` x `height` on a head from now on.  `fb` NULL: of the library's
- * memory, whose object then has the new size and pitch and is cleared; TOO_BIG
- * beyond caps.fb_width x fb_height.  Otherwise of the caller's framebuffer,
+ * memory, cleared, as a new object: ask vdrv_display_fb() again.  TOO_BIG: it
+ * has no room for that, see caps.  Otherwise of the caller's framebuffer,
  * which is attached if it was not.  What was shown before stays attached,
  * if it was the caller's; the library's own memory is reused only after the
  * device let go of it.  On an error the old mode stays.  INVALID, UNSUPPORTED,

@@ -63,29 +63,31 @@ struct vdrv_virtio_gpu_config {
 
 /* Private: a command that the device has, or a free one. */
 struct vdrv_virtio_gpu_slot {
-    void *req;         /* NULL: free, or orphaned */
-    uint64_t fence;    /* expected in the answer */
-    uint32_t expected; /* type of the answer */
-    uint32_t size;     /* bytes there is room for */
-    uint32_t next;     /* free list */
-    uint32_t reserved;
+    struct vdrv_display_request *req; /* NULL: free, or orphaned */
+    uint64_t fence;                   /* expected in the answer */
+    uint32_t type;                    /* of the command */
+    uint32_t next;                    /* free list */
 };
 
 /* Private: a head. */
 struct vdrv_virtio_gpu_head {
     struct vdrv_display_head seen;
-    struct vdrv_fb own; /* the library's framebuffer */
-    uint64_t own_dma;
-    size_t own_size;
-    struct vdrv_fb *fb; /* shown */
+    struct vdrv_edid *edid; /* in the work area */
+    uint8_t *raw;           /* so too, VDRV_EDID_SIZE_MAX bytes */
+    struct vdrv_fb *fb;     /* shown */
     struct vdrv_rect rect;
-    uint8_t *edid;          /* VDRV_EDID_SIZE_MAX bytes of the work area */
-    uint32_t moving;        /* a SCANOUT is in flight */
-    uint32_t cursor_id;     /* resource; 0: none made */
-    uint32_t cursor_hot[2]; /* of the image */
+    struct vdrv_rect next_rect; /* of the SCANOUT in flight */
+    uint32_t moving;            /* there is one */
+    uint32_t keep;              /* start shows the library's framebuffer */
+    struct vdrv_fb own[2];      /* the library's, before and after set_mode */
+    uint32_t now;               /* which of them */
+    uint32_t cursor_shown;
     uint32_t cursor_at[2];
-    uint8_t *cursor;
-    uint64_t cursor_dma;
+    struct vdrv_fb cursor;
+    void *memory; /* of own and of cursor */
+    uint64_t memory_dma;
+    size_t memory_size;
+    size_t own_size;
 };
 
 /* Caller-allocated.  `display` is for the trait; the rest is private. */
@@ -95,18 +97,21 @@ struct vdrv_virtio_gpu {
     struct vdrv_driver_queue queue[2];
     struct vdrv_virtio_gpu_head head[VDRV_DISPLAY_HEADS_MAX];
     uint32_t heads;
-    uint32_t generation;
+    uint32_t dma_flags;
     struct vdrv_virtio_gpu_slot *slot;
     uint32_t depth; /* commands at once */
     uint32_t free_slot;
     uint32_t free_slots;
-    uint32_t next_id;     /* of resources; never 0 */
-    uint32_t cursor_busy; /* moves in flight, one bit each */
+    uint32_t next_id; /* of resources; never 0 */
     uint64_t next_fence;
-    int32_t room;             /* status that a waiter for room watches */
-    uint32_t attaching;       /* the list of runs is in use */
-    struct vdrv_fb *attached; /* the caller's */
-    uint8_t *shared; /* commands and answers of all slots, list of runs */
+    int32_t room;         /* status that a waiter for room watches */
+    uint32_t attaching;   /* the list of runs is in use */
+    uint32_t answer_len;  /* of the last long answer */
+    uint32_t cursor_busy; /* moves in flight, one bit each */
+    uint32_t cursor_depth;
+    uint32_t reserved;
+    struct vdrv_fb *attached; /* by the device; a list */
+    uint8_t *shared;          /* commands and answers, list of runs */
     uint64_t shared_dma;
     size_t shared_size;
     struct vdrv_virtio_gpu_config cfg;
@@ -118,7 +123,7 @@ struct vdrv_virtio_gpu {
     (VDRV_QUEUE_WORK_SIZE(queue_size, 2) +                                     \
      VDRV_QUEUE_WORK_SIZE(VDRV_VIRTIO_GPU_CURSOR_SLOTS, 2) +                   \
      (size_t)(queue_size) * sizeof(struct vdrv_virtio_gpu_slot) +              \
-     (size_t)(heads)*VDRV_EDID_SIZE_MAX)
+     (size_t)(heads) * (VDRV_EDID_SIZE_MAX + sizeof(struct vdrv_edid)))
 
 /*
  * The exact size for this device and configuration, after a probe: heads and
