@@ -84,7 +84,9 @@ struct vdrv_virtio_gpu_head {
     uint32_t cursor_shown;
     uint32_t cursor_at[2];
     struct vdrv_fb cursor;
-    void *memory; /* of own and of cursor */
+    struct vdrv_seg own_seg;
+    struct vdrv_seg cursor_seg;
+    uint8_t *memory; /* of own, and behind it of cursor */
     uint64_t memory_dma;
     size_t memory_size;
     size_t own_size;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of the GPU driver share: vdrv_gpu.c (life cycle and the
- * trait), vdrv_gpu_cmd.c (commands and requests), vdrv_gpu_head.c (heads, modes,
- * cursor).
+ * What the parts of the GPU driver share: vdrv_gpu.c (life cycle and trait),
+ * vdrv_gpu_cmd.c (commands, requests), vdrv_gpu_head.c (heads, modes, cursor).
  */
 #ifndef VDRV_GPU_IMPL_H
 #define VDRV_GPU_IMPL_H
