@@ -19,8 +19,6 @@
 #define RUNS_MAX        65536u
 #define QUEUE_MIN       4u
 #define PAGE            4096u
-#define CURSOR_BYTES                                                           \
-    (VDRV_DISPLAY_CURSOR_SIZE * VDRV_DISPLAY_CURSOR_SIZE * (size_t)4)
 
 /* ---- The trait ----------------------------------------------------------- */
 
@@ -323,15 +321,16 @@ static int allocate_head(struct vdrv_virtio_gpu *gpu, uint32_t i)
                        : (uint64_t)width * height * 4u;
     size = (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
     h->own_size = (size_t)size;
-    h->memory_size = h->own_size + (gpu->cfg.cursor != 0 ? CURSOR_BYTES : 0);
+    h->memory_size =
+        h->own_size + (gpu->cfg.cursor != 0 ? VDRV__GPU_CURSOR_BYTES : 0);
     if (h->memory_size == 0)
         return VDRV_OK;
     h->memory = allocate(gpu, h->memory_size, &h->memory_dma);
     if (h->memory == NULL)
         return VDRV_ERR_NO_MEMORY;
     h->own_seg = vdrv_seg_dma(h->memory_dma, (uint32_t)h->own_size);
-    h->cursor_seg =
-        vdrv_seg_dma(h->memory_dma + h->own_size, (uint32_t)CURSOR_BYTES);
+    h->cursor_seg = vdrv_seg_dma(h->memory_dma + h->own_size,
+                                 (uint32_t)VDRV__GPU_CURSOR_BYTES);
     vdrv__gpu_shape(gpu, &h->own[0], i, width, height);
     return VDRV_OK;
 }

@@ -7,9 +7,6 @@
 
 #include <string.h>
 
-#define IMAGE_BYTES                                                            \
-    (VDRV_DISPLAY_CURSOR_SIZE * VDRV_DISPLAY_CURSOR_SIZE * (size_t)4)
-
 /* ---- What the host says -------------------------------------------------- */
 
 static int ask(struct vdrv_virtio_gpu *gpu, uint32_t op, uint32_t head)
@@ -363,7 +360,7 @@ static int bring_image(struct vdrv_virtio_gpu *gpu, uint32_t head,
     }
     if (err != VDRV_OK)
         return err;
-    memcpy(fb->base, image, IMAGE_BYTES);
+    memcpy(fb->base, image, VDRV__GPU_CURSOR_BYTES);
     return simple(gpu, VDRV__GPU_TRANSFER, 0, fb);
 }
 
