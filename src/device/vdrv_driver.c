@@ -317,6 +317,11 @@ int vdrv_driver_poll(struct vdrv_driver *drv, uint32_t queue, uint32_t budget)
     dq = &drv->queue[queue];
     if (dq->busy != 0)
         return VDRV_ERR_BUSY;
+    /* Broken after good completions, which were delivered: now it counts. */
+    if (dq->vq.error != VDRV_OK) {
+        vdrv_driver_fail(drv, dq->vq.error);
+        return dq->vq.error;
+    }
     /* What is out now bounds the work, however fast the device goes on. */
     left = vdrv_queue_outstanding(&dq->vq);
     if (budget != 0 && budget < left)

@@ -46,7 +46,7 @@ KERNEL_CFLAGS_GCC := -fno-tree-loop-distribute-patterns
 KERNEL_LDFLAGS := -nostdlib -static -Wl,--build-id=none \
 	-Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,--fatal-warnings
 
-KERNEL_COMMON := $(KERNEL_DIR)/klib.c $(KERNEL_DIR)/arch/irq_table.c
+KERNEL_COMMON := $(addprefix $(KERNEL_DIR)/,klib.c kmem.c arch/irq_table.c)
 KERNEL_ARCH_SRCS_x86_64 := $(addprefix $(KERNEL_DIR)/arch/x86_64/, \
 	start_x86_64.S x86_64.c)
 KERNEL_ARCH_SRCS_riscv64 := $(addprefix $(KERNEL_DIR)/arch/, \

@@ -1,66 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The little that the test kernels need of a C library.  Built with
- * -ffreestanding -fno-builtin, so that no loop here becomes a call of itself.
+ * Text and checksums for the test kernels.  Needs nothing but arch_putc(), so
+ * that demo_host.c can use it on the host.
  */
 #include "klib.h"
 
 #include "arch.h"
-
-/* Any eight bytes, whatever their type elsewhere. */
-struct word {
-    uint64_t val;
-} __attribute__((may_alias));
-
-void *memcpy(void *restrict dst, const void *restrict src, size_t n)
-{
-    unsigned char *d = dst;
-    const unsigned char *s = src;
-
-    /* words where both sides allow it: emulated CPUs feel the difference */
-    if (!(((uintptr_t)d | (uintptr_t)s) & 7))
-        for (; n >= 8; n -= 8, d += 8, s += 8)
-            *(struct word *)(void *)d = *(const struct word *)(const void *)s;
-    while (n--)
-        *d++ = *s++;
-    return dst;
-}
-
-void *memmove(void *dst, const void *src, size_t n)
-{
-    unsigned char *d = dst;
-    const unsigned char *s = src;
-
-    if ((uintptr_t)d - (uintptr_t)s >= n)
-        return memcpy(dst, src, n);
-    while (n--)
-        d[n] = s[n];
-    return dst;
-}
-
-void *memset(void *dst, int c, size_t n)
-{
-    unsigned char *d = dst;
-    uint64_t word = (unsigned char)c * 0x0101010101010101u;
-
-    for (; n && ((uintptr_t)d & 7); n--)
-        *d++ = (unsigned char)c;
-    for (; n >= 8; n -= 8, d += 8)
-        ((struct word *)(void *)d)->val = word;
-    while (n--)
-        *d++ = (unsigned char)c;
-    return dst;
-}
-
-int memcmp(const void *a, const void *b, size_t n)
-{
-    const unsigned char *p = a, *q = b;
-
-    for (; n--; p++, q++)
-        if (*p != *q)
-            return *p - *q;
-    return 0;
-}
 
 size_t kstrlen(const char *s)
 {
@@ -99,16 +44,41 @@ const char *karg(const char *line, const char *key)
     return NULL;
 }
 
+static unsigned digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 99;
+}
+
+uint32_t karg_number(const char *line, const char *key, uint32_t other)
+{
+    const char *s = karg(line, key);
+    unsigned base = 10;
+    uint32_t val = 0;
+
+    if (s && s[0] == '0' && s[1] == 'x') {
+        base = 16;
+        s += 2;
+    }
+    if (!s || digit(*s) >= base)
+        return other;
+    for (; digit(*s) < base; s++)
+        val = val * base + digit(*s);
+    return val;
+}
+
 struct spec {
+    const struct ksink *to;
     unsigned width;
     bool left, zero;
     char size; /* 0, 'l' for everything of 64 bits */
 };
 
-static void pad(char c, unsigned n)
+static void pad(const struct ksink *to, char c, unsigned n)
 {
     while (n--)
-        arch_putc(c);
+        to->put(to->ctx, c);
 }
 
 static void put_text(const char *s, size_t n, const struct spec *sp)
@@ -116,11 +86,11 @@ static void put_text(const char *s, size_t n, const struct spec *sp)
     unsigned fill = n < sp->width ? sp->width - (unsigned)n : 0;
 
     if (!sp->left)
-        pad(' ', fill);
+        pad(sp->to, ' ', fill);
     for (size_t i = 0; i < n; i++)
-        arch_putc(s[i]);
+        sp->to->put(sp->to->ctx, s[i]);
     if (sp->left)
-        pad(' ', fill);
+        pad(sp->to, ' ', fill);
 }
 
 static void put_number(uint64_t val, unsigned base, bool minus, bool upper,
@@ -144,9 +114,10 @@ static void put_number(uint64_t val, unsigned base, bool minus, bool upper,
     put_text(buf + pos, sizeof buf - pos, sp);
 }
 
-static const char *read_spec(const char *f, struct spec *sp)
+static const char *read_spec(const char *f, const struct ksink *to,
+                             struct spec *sp)
 {
-    *sp = (struct spec){0};
+    *sp = (struct spec){.to = to};
     for (;; f++) {
         if (*f == '-')
             sp->left = true;
@@ -171,16 +142,16 @@ static void put_signed(int64_t val, const struct spec *sp)
     put_number(mag, 10, val < 0, false, sp);
 }
 
-void kvprintf(const char *fmt, va_list ap)
+void kvformat(const struct ksink *to, const char *fmt, va_list ap)
 {
     struct spec sp;
 
     for (; *fmt; fmt++) {
         if (*fmt != '%') {
-            arch_putc(*fmt);
+            to->put(to->ctx, *fmt);
             continue;
         }
-        fmt = read_spec(fmt + 1, &sp);
+        fmt = read_spec(fmt + 1, to, &sp);
         if (*fmt == 's') {
             const char *s = va_arg(ap, const char *);
 
@@ -196,21 +167,38 @@ void kvprintf(const char *fmt, va_list ap)
             put_number(sp.size ? va_arg(ap, uint64_t) : va_arg(ap, unsigned),
                        *fmt == 'u' ? 10 : 16, false, *fmt == 'X', &sp);
         } else if (*fmt == 'p') {
-            kprintf("0x%lx", (unsigned long)(uintptr_t)va_arg(ap, void *));
+            kformat(to, "0x%lx", (unsigned long)(uintptr_t)va_arg(ap, void *));
         } else if (*fmt) {
-            arch_putc(*fmt);
+            to->put(to->ctx, *fmt);
         } else {
             return;
         }
     }
 }
 
+void kformat(const struct ksink *to, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    kvformat(to, fmt, ap);
+    va_end(ap);
+}
+
+static void put_console(void *ctx, char c)
+{
+    (void)ctx;
+    arch_putc(c);
+}
+
+const struct ksink kconsole = {put_console, NULL};
+
 void kprintf(const char *fmt, ...)
 {
     va_list ap;
 
     va_start(ap, fmt);
-    kvprintf(fmt, ap);
+    kvformat(&kconsole, fmt, ap);
     va_end(ap);
 }
 

@@ -23,9 +23,21 @@ int kstrcmp(const char *a, const char *b);
  * at a blank or at the end.  A bare "key" answers "". */
 const char *karg(const char *line, const char *key);
 
+/* The number behind "key=", decimal or 0x..., or `other` if there is none. */
+uint32_t karg_number(const char *line, const char *key, uint32_t other);
+
+/* Where formatted text goes. */
+struct ksink {
+    void (*put)(void *ctx, char c);
+    void *ctx;
+};
+extern const struct ksink kconsole;
+
 /* %s %c %d %i %u %x %X %p %%, with 0, - and a width, and h, l, ll, z, j, t. */
 void kprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void kvprintf(const char *fmt, va_list ap);
+void kformat(const struct ksink *to, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void kvformat(const struct ksink *to, const char *fmt, va_list ap);
 
 /* IEEE 802.3, as zlib's crc32(): start with 0, feed the result back. */
 uint32_t crc32(uint32_t crc, const void *data, size_t n);
