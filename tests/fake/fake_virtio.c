@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state of a virtio device that neither transport nor class owns, with the
+ * driver's duties of VirtIO 1.4 section 2 and 3.1 checked as they pass by, and
+ * the engine that takes and completes requests.
+ */
+#include "fake_virtio.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Features ---------------------------------------------------------------- */
+
+bool fake_dev_has(const struct fake_dev *d, unsigned bit)
+{
+    return d->accepted[bit / 64] >> (bit % 64) & 1;
+}
+
+bool fake_dev_offers(const struct fake_dev *d, unsigned bit)
+{
+    return d->offered[bit / 64] >> (bit % 64) & 1;
+}
+
+void fake_dev_offer(struct fake_dev *d, unsigned bit, bool on)
+{
+    uint64_t mask = (uint64_t)1 << (bit % 64);
+
+    if (on)
+        d->offered[bit / 64] |= mask;
+    else
+        d->offered[bit / 64] &= ~mask;
+}
+
+/* BASIC-29: ACKNOWLEDGE and DRIVER come before features. */
+static void features_in_time(struct fake_dev *d)
+{
+    uint32_t need = FAKE_ACKNOWLEDGE | FAKE_DRIVER;
+
+    if ((d->status & need) != need)
+        fake_violation(d->f, "BASIC-29", "%s: features at status %#x", d->name,
+                       d->status);
+}
+
+uint32_t fake_dev_feature_word(struct fake_dev *d, uint32_t sel)
+{
+    features_in_time(d);
+    if (sel > 3)
+        return 0;
+    return (uint32_t)(d->offered[sel / 2] >> (32 * (sel % 2)));
+}
+
+void fake_dev_accept_word(struct fake_dev *d, uint32_t sel, uint32_t value)
+{
+    unsigned shift = 32 * (sel % 2);
+    uint64_t *word;
+
+    features_in_time(d);
+    if (d->status & FAKE_FEATURES_OK)
+        fake_violation(d->f, "BASIC-34", "%s: features after FEATURES_OK",
+                       d->name);
+    if (sel > 3) {
+        if (value)
+            fake_violation(d->f, "BASIC-10", "%s: feature word %u", d->name,
+                           sel);
+        return;
+    }
+    word = &d->accepted[sel / 2];
+    *word = (*word & ~((uint64_t)UINT32_MAX << shift)) | (uint64_t)value
+                                                             << shift;
+    if (*word & ~d->offered[sel / 2])
+        fake_violation(d->f, "BASIC-06", "%s: accepts %#llx, not offered",
+                       d->name,
+                       (unsigned long long)(*word & ~d->offered[sel / 2]));
+}
+
+/* ---- Status -------------------------------------------------------------------- */
+
+static void do_reset(struct fake_dev *d)
+{
+    d->resetting = false;
+    d->resets++;
+    d->status = 0;
+    d->isr = 0;
+    d->config_vector = FAKE_NO_VECTOR;
+    d->accepted[0] = d->accepted[1] = 0;
+    d->fok_checked = false;
+    d->n_pending = 0;
+    for (uint16_t i = 0; i < d->n_queues; i++)
+        fake_queue_reset(&d->queue[i]);
+    if (d->ops->reset)
+        d->ops->reset(d);
+    if (d->line)
+        d->line(d);
+}
+
+static void start_reset(struct fake_dev *d)
+{
+    d->resetting = true;
+    d->was_reset = true;
+    d->reset_seen = false;
+    d->reset_left = d->reset_reads;
+    if (!d->reset_left && !d->reset_never)
+        do_reset(d);
+}
+
+static void status_order(struct fake_dev *d, uint32_t added)
+{
+    static const uint32_t stair[] = {FAKE_ACKNOWLEDGE, FAKE_DRIVER,
+                                     FAKE_FEATURES_OK, FAKE_DRIVER_OK};
+    uint32_t below = 0;
+
+    if (added & (added - 1))
+        fake_violation(d->f, "BASIC-01", "%s: bits %#x in one write", d->name,
+                       added);
+    for (unsigned i = 0; i < 4; i++) {
+        if ((added & stair[i]) && (d->status & below) != below)
+            fake_violation(d->f, "BASIC-01", "%s: bit %#x at status %#x",
+                           d->name, stair[i], d->status);
+        below |= stair[i];
+    }
+}
+
+static void status_checks(struct fake_dev *d, uint32_t value)
+{
+    uint32_t mine = d->status & ~FAKE_NEEDS_RESET;
+
+    if (mine & ~value)
+        fake_violation(d->f, "BASIC-02", "%s: status %#x after %#x", d->name,
+                       value, d->status);
+    if (d->status & FAKE_FAILED)
+        fake_violation(d->f, "BASIC-03", "%s: status %#x after FAILED", d->name,
+                       value);
+    if (!d->was_reset)
+        fake_violation(d->f, "BASIC-28", "%s: status %#x without a reset",
+                       d->name, value);
+    if (!d->reset_seen)
+        fake_violation(d->f, "BASIC-19", "%s: status %#x, reset not awaited",
+                       d->name, value);
+    status_order(d, value & ~d->status & ~FAKE_FAILED & ~FAKE_NEEDS_RESET);
+    if ((value & FAKE_DRIVER_OK) && !d->fok_checked)
+        fake_violation(d->f, "BASIC-35", "%s: FEATURES_OK was not read back",
+                       d->name);
+}
+
+/* FEATURES_OK was written: does the device take these features? */
+static bool features_ok(struct fake_dev *d)
+{
+    if (fake_dev_offers(d, FAKE_F_VERSION_1) &&
+        !fake_dev_has(d, FAKE_F_VERSION_1)) {
+        fake_violation(d->f, "BASIC-49", "%s: VERSION_1 is not accepted",
+                       d->name);
+        return false;
+    }
+    if (d->refuse_features)
+        return false;
+    return !d->ops->negotiated || d->ops->negotiated(d);
+}
+
+void fake_dev_set_status(struct fake_dev *d, uint32_t value)
+{
+    uint32_t added = value & ~d->status;
+
+    value &= 0xFF;
+    if (value == 0) {
+        start_reset(d);
+        return;
+    }
+    status_checks(d, value);
+    if (d->resetting)
+        return;
+    if (added & FAKE_FEATURES_OK) {
+        d->fok_checked = false;
+        d->fok_left = d->fok_reads;
+        if (!features_ok(d))
+            value &= ~FAKE_FEATURES_OK;
+    }
+    d->status = value | (d->status & FAKE_NEEDS_RESET);
+}
+
+uint32_t fake_dev_get_status(struct fake_dev *d)
+{
+    if (d->resetting) {
+        if (d->reset_never)
+            return d->status ? d->status : FAKE_ACKNOWLEDGE;
+        if (d->reset_left) {
+            d->reset_left--;
+            return d->status ? d->status : FAKE_ACKNOWLEDGE;
+        }
+        do_reset(d);
+    }
+    if (d->status == 0)
+        d->reset_seen = true;
+    if (d->status & FAKE_FEATURES_OK) {
+        if (d->fok_left) {
+            d->fok_left--;
+            return d->status & ~FAKE_FEATURES_OK;
+        }
+        d->fok_checked = true;
+    }
+    return d->status;
+}
+
+bool fake_dev_live(const struct fake_dev *d)
+{
+    return (d->status & (FAKE_DRIVER_OK | FAKE_NEEDS_RESET | FAKE_FAILED)) ==
+           FAKE_DRIVER_OK;
+}
+
+/* ---- Interrupts -------------------------------------------------------------------- */
+
+static void deliver(struct fake_dev *d, uint32_t bit, uint16_t vector)
+{
+    if (d->no_irq)
+        return;
+    if (d->msix && vector == FAKE_NO_VECTOR)
+        return;
+    if (!d->msix) {
+        d->isr |= bit;
+        if (d->line)
+            d->line(d);
+    }
+    d->irqs++;
+    if (d->on_irq)
+        d->on_irq(d->on_irq_arg, d, d->msix ? vector : 0);
+}
+
+void fake_dev_raise(struct fake_dev *d, struct fake_queue *q)
+{
+    if (q) {
+        q->irqs++;
+        deliver(d, FAKE_ISR_QUEUE, q->vector);
+    } else {
+        d->config_irqs++;
+        deliver(d, FAKE_ISR_CONFIG, d->config_vector);
+    }
+}
+
+void fake_dev_spurious_irq(struct fake_dev *d)
+{
+    d->irqs++;
+    if (d->on_irq)
+        d->on_irq(d->on_irq_arg, d, 0);
+}
+
+void fake_dev_isr_ack(struct fake_dev *d, uint32_t bits)
+{
+    d->isr &= ~bits;
+    if (d->line)
+        d->line(d);
+}
+
+void fake_dev_config_changed(struct fake_dev *d)
+{
+    d->generation++;
+    /* 2.3: no notification before DRIVER_OK. */
+    if (d->status & FAKE_DRIVER_OK)
+        fake_dev_raise(d, NULL);
+}
+
+void fake_dev_needs_reset(struct fake_dev *d)
+{
+    d->status |= FAKE_NEEDS_RESET;
+    if (d->status & FAKE_DRIVER_OK)
+        fake_dev_raise(d, NULL);
+}
+
+/* ---- Configuration space -------------------------------------------------------------- */
+
+uint32_t fake_dev_generation(struct fake_dev *d)
+{
+    if (d->generation_flaps)
+        d->generation++;
+    return d->generation;
+}
+
+static bool config_range(struct fake_dev *d, uint64_t off, uint32_t width)
+{
+    if (off < d->config_len && width <= d->config_len - off)
+        return true;
+    fake_violation(d->f, "MMIO-01", "%s: configuration offset %#llx", d->name,
+                   (unsigned long long)off);
+    return false;
+}
+
+uint32_t fake_dev_config_read(struct fake_dev *d, uint64_t off, uint32_t width)
+{
+    uint32_t v = 0;
+
+    if (!config_range(d, off, width))
+        return UINT32_MAX;
+    if (d->on_config_read)
+        d->on_config_read(d->on_config_arg, d, (uint32_t)off);
+    if (d->ops->config_read)
+        d->ops->config_read(d, (uint32_t)off, width);
+    for (uint32_t i = 0; i < width; i++)
+        v |= (uint32_t)d->config[off + i] << (8 * i);
+    return v;
+}
+
+void fake_dev_config_write(struct fake_dev *d, uint64_t off, uint32_t width,
+                           uint32_t value)
+{
+    if (!config_range(d, off, width))
+        return;
+    if (!(d->status & FAKE_FEATURES_OK))
+        fake_violation(d->f, "BASIC-32",
+                       "%s: configuration write at status "
+                       "%#x",
+                       d->name, d->status);
+    for (uint32_t i = 0; i < width; i++) {
+        if (!d->config_writable[off + i])
+            fake_violation(d->f, "NET-011", "%s: offset %#llx is read-only",
+                           d->name, (unsigned long long)off);
+        else
+            d->config[off + i] = (uint8_t)(value >> (8 * i));
+    }
+    if (d->ops->config_written)
+        d->ops->config_written(d, (uint32_t)off, width);
+}
+
+void fake_dev_config_allow(struct fake_dev *d, uint32_t off, uint32_t n)
+{
+    memset(d->config_writable + off, 1, n);
+}
+
+/* ---- Queues ------------------------------------------------------------------------------ */
+
+struct fake_queue *fake_dev_queue(struct fake_dev *d, uint32_t index)
+{
+    return index < d->n_queues ? &d->queue[index] : NULL;
+}
+
+struct fake_queue *fake_dev_add_queue(struct fake_dev *d, uint16_t max)
+{
+    struct fake_queue *q = &d->queue[d->n_queues];
+
+    if (d->n_queues == FAKE_QUEUES)
+        abort();
+    q->dev = d;
+    q->index = d->n_queues++;
+    q->notify_off = q->index;
+    q->max = max;
+    fake_queue_reset(q);
+    return q;
+}
+
+void fake_dev_enable_queue(struct fake_dev *d, struct fake_queue *q)
+{
+    uint32_t late = FAKE_DRIVER_OK | FAKE_FAILED;
+
+    if (fake_dev_has(d, FAKE_F_RING_RESET))
+        late = FAKE_FAILED;
+    if (!(d->status & FAKE_FEATURES_OK) || (d->status & late))
+        fake_violation(d->f, "BASIC-36", "%s: queue %u enabled at status %#x",
+                       d->name, q->index, d->status);
+    if (!d->fok_checked)
+        fake_violation(d->f, "BASIC-35", "%s: FEATURES_OK was not read back",
+                       d->name);
+    q->ready = 1;
+    fake_queue_start(q);
+}
+
+/* ---- The engine: take, hold, complete ------------------------------------------------------ */
+
+static void pending_add(struct fake_dev *d, const struct fake_chain *c)
+{
+    if (d->n_pending == d->pending_cap) {
+        d->pending_cap = d->pending_cap ? 2 * d->pending_cap : 64;
+        d->pending = realloc(d->pending, d->pending_cap * sizeof(*d->pending));
+        if (!d->pending)
+            abort();
+    }
+    d->pending[d->n_pending++] = *c;
+}
+
+static void collect_queue(struct fake_dev *d, struct fake_queue *q)
+{
+    struct fake_chain c;
+
+    if (q->manual || !q->ring)
+        return;
+    if (!q->kicked && q->kick_policy == FAKE_KICK_ALWAYS)
+        return;
+    q->kicked = false;
+    while (fake_queue_pop(q, &c))
+        pending_add(d, &c);
+}
+
+void fake_dev_collect(struct fake_dev *d)
+{
+    if (!fake_dev_live(d))
+        return;
+    for (uint16_t i = 0; i < d->n_queues; i++)
+        collect_queue(d, &d->queue[i]);
+}
+
+size_t fake_dev_pending(const struct fake_dev *d)
+{
+    return d->n_pending;
+}
+
+/* Serves the i-th and takes it off the list; the used index comes later. */
+static void complete_one(struct fake_dev *d, size_t i)
+{
+    struct fake_chain c = d->pending[i];
+    uint32_t len;
+
+    memmove(&d->pending[i], &d->pending[i + 1],
+            (d->n_pending - i - 1) * sizeof(*d->pending));
+    d->n_pending--;
+    len = d->ops->serve(d, &c);
+    if (len != FAKE_KEEP)
+        fake_queue_push(c.q, &c, len);
+}
+
+static void publish_all(struct fake_dev *d)
+{
+    for (uint16_t i = 0; i < d->n_queues; i++)
+        if (d->queue[i].told_used != d->queue[i].next_used)
+            fake_queue_publish(&d->queue[i]);
+}
+
+void fake_dev_release(struct fake_dev *d, size_t i)
+{
+    if (i >= d->n_pending)
+        abort();
+    complete_one(d, i);
+    publish_all(d);
+}
+
+void fake_dev_release_all(struct fake_dev *d)
+{
+    fake_dev_collect(d);
+    while (d->n_pending)
+        complete_one(d, 0);
+    publish_all(d);
+}
+
+void fake_dev_drop(struct fake_dev *d, size_t i)
+{
+    if (i >= d->n_pending)
+        abort();
+    memmove(&d->pending[i], &d->pending[i + 1],
+            (d->n_pending - i - 1) * sizeof(*d->pending));
+    d->n_pending--;
+}
+
+static void complete_some(struct fake_dev *d)
+{
+    uint32_t n = d->per_step ? d->per_step : UINT32_MAX;
+
+    if (d->complete == FAKE_COMPLETE_HELD)
+        return;
+    if (d->complete == FAKE_COMPLETE_NOW)
+        n = UINT32_MAX;
+    while (d->n_pending && n--) {
+        size_t i = 0;
+
+        if (d->complete == FAKE_COMPLETE_RANDOM)
+            i = fake_rand(d->f) % d->n_pending;
+        complete_one(d, i);
+    }
+    publish_all(d);
+}
+
+static void dev_step(void *arg)
+{
+    struct fake_dev *d = arg;
+
+    if (!fake_dev_live(d))
+        return;
+    fake_dev_collect(d);
+    complete_some(d);
+    if (d->ops->step)
+        d->ops->step(d);
+}
+
+static void kick_checks(struct fake_dev *d, const struct fake_queue *q,
+                        uint32_t value)
+{
+    uint32_t live = FAKE_DRIVER_OK;
+
+    if (!(d->status & live))
+        fake_violation(d->f, "BASIC-40", "%s: kick at status %#x", d->name,
+                       d->status);
+    if (!q || !q->ready)
+        fake_violation(d->f, "MMIO-38",
+                       "%s: kick of a queue that is not "
+                       "ready (%#x)",
+                       d->name, value);
+}
+
+void fake_dev_kick(struct fake_dev *d, uint32_t index, uint32_t value)
+{
+    struct fake_queue *q = fake_dev_queue(d, index);
+
+    kick_checks(d, q, value);
+    d->kicks++;
+    if (!q || !q->ring)
+        return;
+    q->kicks++;
+    q->kick_value = value;
+    if (!q->ring->kick_wanted(q))
+        q->needless_kicks++;
+    q->kicked = true;
+    if (d->immediate && !d->f->stepping)
+        dev_step(d);
+}
+
+/* ---- Life --------------------------------------------------------------------------------------- */
+
+void fake_dev_init(struct fake_dev *d, struct fake *f,
+                   const struct fake_dev_ops *ops, uint32_t type,
+                   const char *name)
+{
+    memset(d, 0, sizeof(*d));
+    d->f = f;
+    d->ops = ops;
+    d->type = type;
+    d->name = name;
+    d->config_vector = FAKE_NO_VECTOR;
+    fake_dev_offer(d, FAKE_F_VERSION_1, true);
+    fake_dev_offer(d, FAKE_F_INDIRECT_DESC, true);
+    fake_dev_offer(d, FAKE_F_EVENT_IDX, true);
+    d->stepper = (struct fake_stepper){dev_step, d, NULL};
+    fake_stepper_add(f, &d->stepper);
+}
+
+void fake_dev_fini(struct fake_dev *d)
+{
+    fake_stepper_del(d->f, &d->stepper);
+    for (uint16_t i = 0; i < d->n_queues; i++)
+        fake_queue_free(&d->queue[i]);
+    free(d->pending);
+    d->pending = NULL;
+    d->n_pending = d->pending_cap = 0;
+}
