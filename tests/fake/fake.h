@@ -36,6 +36,7 @@
 #include "fake_ring.h"
 #include "fake_virtio.h"
 #include "fake_mmio.h"
+#include "fake_pci.h"
 #include "fake_blk.h"
 
 #endif

@@ -11,4 +11,9 @@
 void fake__dma_init(struct fake *f);
 void fake__dma_fini(struct fake *f);
 
+/* fake_pci_regs.c: side effects of configuration accesses. */
+struct fake_pci_fn;
+void fake__pci_before_read(struct fake_pci_fn *fn, uint32_t off);
+void fake__pci_after_write(struct fake_pci_fn *fn, uint32_t off);
+
 #endif

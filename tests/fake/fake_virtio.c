@@ -208,20 +208,28 @@ bool fake_dev_live(const struct fake_dev *d)
 
 /* ---- Interrupts -------------------------------------------------------------------- */
 
+void fake_dev_fire(struct fake_dev *d, uint16_t vector)
+{
+    d->irqs++;
+    if (d->on_irq)
+        d->on_irq(d->on_irq_arg, d, vector);
+}
+
 static void deliver(struct fake_dev *d, uint32_t bit, uint16_t vector)
 {
     if (d->no_irq)
         return;
-    if (d->msix && vector == FAKE_NO_VECTOR)
+    if (d->msix) {
+        if (vector != FAKE_NO_VECTOR &&
+            (!d->vector_open || d->vector_open(d, vector)))
+            fake_dev_fire(d, vector);
         return;
-    if (!d->msix) {
-        d->isr |= bit;
-        if (d->line)
-            d->line(d);
     }
-    d->irqs++;
-    if (d->on_irq)
-        d->on_irq(d->on_irq_arg, d, d->msix ? vector : 0);
+    d->isr |= bit;
+    if (d->line)
+        d->line(d);
+    if (!d->line_off)
+        fake_dev_fire(d, 0);
 }
 
 void fake_dev_raise(struct fake_dev *d, struct fake_queue *q)
@@ -237,9 +245,7 @@ void fake_dev_raise(struct fake_dev *d, struct fake_queue *q)
 
 void fake_dev_spurious_irq(struct fake_dev *d)
 {
-    d->irqs++;
-    if (d->on_irq)
-        d->on_irq(d->on_irq_arg, d, 0);
+    fake_dev_fire(d, 0);
 }
 
 void fake_dev_isr_ack(struct fake_dev *d, uint32_t bits)

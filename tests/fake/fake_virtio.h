@@ -121,8 +121,11 @@ struct fake_dev {
     struct fake_stepper stepper;
     /* The line of an interrupt without MSI-X changed (transport). */
     void (*line)(struct fake_dev *d);
+    /* MSI-X: may this vector fire now?  If not, the transport keeps it. */
+    bool (*vector_open)(struct fake_dev *d, uint16_t vector);
     void *transport;
     uint32_t reset_left, fok_left;
+    bool line_off; /* the transport keeps the line low */
     bool resetting, reset_seen, was_reset, fok_checked;
 };
 
@@ -181,6 +184,8 @@ void fake_dev_kick(struct fake_dev *d, uint32_t index, uint32_t value);
 void fake_dev_isr_ack(struct fake_dev *d, uint32_t bits);
 /* A queue (or, with NULL, the configuration) interrupts. */
 void fake_dev_raise(struct fake_dev *d, struct fake_queue *q);
+/* A vector that was masked fires now. */
+void fake_dev_fire(struct fake_dev *d, uint16_t vector);
 
 #ifdef __cplusplus
 }
