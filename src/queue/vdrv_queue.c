@@ -49,6 +49,8 @@ uint32_t vdrv_queue_room(const struct vdrv_queue *q)
 
 uint32_t vdrv_queue_depth(const struct vdrv_queue *q, uint32_t nsegs)
 {
+    if (nsegs > q->max_chain)
+        return 0;
     if (nsegs <= 1 || nsegs <= q->indirect)
         return q->size;
     return q->size / nsegs;
@@ -320,7 +322,8 @@ int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
                        ? 0
                        : VDRV_DMA_PHYSICAL; /* 6.1 */
     if (vdrv_feature(t->features, VIRTIO_F_INDIRECT_DESC))
-        q->indirect = cfg->indirect < q->size ? cfg->indirect : q->size;
+        q->indirect =
+            cfg->indirect < q->max_chain ? cfg->indirect : q->max_chain;
     set_window(q);
     err = place_work(q, cfg);
     if (err == VDRV_OK)
@@ -334,10 +337,12 @@ int vdrv_queue_restart(struct vdrv_queue *q)
 {
     struct vdrv_transport *t = q->transport;
     size_t part[3];
+    uint32_t max;
 
     /* The device may have shrunk; memory and size here stay as they were. */
-    if (t->ops->queue_max(t, q->index) < q->size)
-        return VDRV_ERR_PROTOCOL;
+    max = t->ops->queue_max(t, q->index);
+    if (max < q->size)
+        return max == 0 ? VDRV_ERR_NO_DEVICE : VDRV_ERR_PROTOCOL;
     (void)q->kind->layout(q->size, part);
     return enable(q, part);
 }

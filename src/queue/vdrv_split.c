@@ -247,8 +247,11 @@ static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
     struct virtq_desc *table = q->tables;
     uint64_t addr, readable = 0, writable = 0;
 
-    if (unlikely(n - 2 > (uint64_t)q->indirect - 2 || q->nfree == 0))
+    if (unlikely(n - 2 > (uint64_t)q->indirect - 2 || q->nfree == 0)) {
+        if (n > q->max_chain)
+            return VDRV_ERR_TOO_BIG;
         return add_direct(q, seg, nout, nin, cookie);
+    }
     table += (size_t)q->indirect * q->free_head;
     for (uint32_t k = 0; k < nout; k++) {
         if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr)))
@@ -454,7 +457,11 @@ static void split_reset(struct vdrv_queue *q)
     q->avail_idx = 0;
     q->published = 0;
     q->used_idx = 0;
-    q->add = q->indirect >= 2 ? add_indirect : add_direct;
+    q->add = add_direct;
+    if (q->indirect >= 2)
+        q->add = add_indirect;
+    else if (q->max_chain < q->size) /* a limit that add_direct ignores */
+        q->add = add_mapped;
     q->kick = kick;
     q->reap = q->map != NULL ? reap_mapped : reap;
 }
