@@ -55,7 +55,7 @@ struct queue_rig {
     void *work;
 };
 
-static uint32_t rig_serve(struct fake_dev *d, struct fake_chain *c)
+static inline uint32_t rig_serve(struct fake_dev *d, struct fake_chain *c)
 {
     (void)d;
     return (uint32_t)c->wlen;
@@ -64,8 +64,8 @@ static uint32_t rig_serve(struct fake_dev *d, struct fake_chain *c)
 static const struct fake_dev_ops rig_ops = {.serve = rig_serve};
 
 /* Everything but the queue itself; the transport is between 8 and 4. */
-static void rig_begin(struct queue_rig *g, const struct way *w,
-                      const struct queue_opts *o)
+static inline void rig_begin(struct queue_rig *g, const struct way *w,
+                             const struct queue_opts *o)
 {
     static const struct queue_opts none;
     struct fake_config mc;
@@ -100,8 +100,8 @@ static void rig_begin(struct queue_rig *g, const struct way *w,
     memset(&g->q, 0x5A, sizeof(g->q)); /* "need not be zeroed" */
 }
 
-static int rig_up(struct queue_rig *g, const struct way *w,
-                  const struct queue_opts *o)
+static inline int rig_up(struct queue_rig *g, const struct way *w,
+                         const struct queue_opts *o)
 {
     int err;
 
@@ -114,7 +114,7 @@ static int rig_up(struct queue_rig *g, const struct way *w,
 }
 
 /* Machine and transport, without the queue. */
-static void rig_end(struct queue_rig *g)
+static inline void rig_end(struct queue_rig *g)
 {
     CHECK(fake_balanced(&g->f));
     free(g->work);
@@ -125,7 +125,7 @@ static void rig_end(struct queue_rig *g)
 }
 
 /* Reset and drain; returns how many cookies came back. */
-static unsigned rig_drain(struct queue_rig *g)
+static inline unsigned rig_drain(struct queue_rig *g)
 {
     unsigned n = 0;
     void *cookie;
@@ -137,7 +137,7 @@ static unsigned rig_drain(struct queue_rig *g)
     return n;
 }
 
-static void rig_down(struct queue_rig *g, unsigned drained)
+static inline void rig_down(struct queue_rig *g, unsigned drained)
 {
     CHECK_EQ(rig_drain(g), drained);
     vdrv_queue_fini(&g->q);
@@ -146,7 +146,7 @@ static void rig_down(struct queue_rig *g, unsigned drained)
 }
 
 /* Empty ring on the same memory, device running. */
-static void rig_again(struct queue_rig *g)
+static inline void rig_again(struct queue_rig *g)
 {
     vdrv_transport_release(g->t);
     CHECK_EQ(vdrv_transport_begin(g->t, g->wanted, g->required, NULL, 0),
@@ -158,8 +158,8 @@ static void rig_again(struct queue_rig *g)
 static uint8_t rig_mem[65536];
 
 /* Adds nout + nin segments of 64 bytes each. */
-static int rig_add(struct queue_rig *g, uint32_t nout, uint32_t nin,
-                   void *cookie)
+static inline int rig_add(struct queue_rig *g, uint32_t nout, uint32_t nin,
+                          void *cookie)
 {
     struct vdrv_seg seg[64];
 
@@ -170,8 +170,8 @@ static int rig_add(struct queue_rig *g, uint32_t nout, uint32_t nin,
 }
 
 /* Adds `n` chains with cookies rig_mem + 1 ..., kicks, pops them into c. */
-static void rig_offer(struct queue_rig *g, unsigned n, uint32_t nout,
-                      uint32_t nin, struct fake_chain *c)
+static inline void rig_offer(struct queue_rig *g, unsigned n, uint32_t nout,
+                             uint32_t nin, struct fake_chain *c)
 {
     for (unsigned i = 0; i < n; i++)
         CHECK_EQ(rig_add(g, nout, nin, rig_mem + 1 + i), VDRV_OK);
@@ -181,7 +181,7 @@ static void rig_offer(struct queue_rig *g, unsigned n, uint32_t nout,
 }
 
 /* The queue answers `err` everywhere and touches nothing. */
-static void rig_broken(struct queue_rig *g, int err)
+static inline void rig_broken(struct queue_rig *g, int err)
 {
     struct vdrv_used u[8];
     uint32_t kicks = g->dq->kicks, maps = g->f.maps_live;
@@ -197,7 +197,7 @@ static void rig_broken(struct queue_rig *g, int err)
 }
 
 /* After a fault: reset, all cookies back, full service again. */
-static void rig_recovers(struct queue_rig *g, unsigned drained)
+static inline void rig_recovers(struct queue_rig *g, unsigned drained)
 {
     struct fake_chain c;
     struct vdrv_used u;
