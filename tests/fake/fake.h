@@ -38,5 +38,7 @@
 #include "fake_mmio.h"
 #include "fake_pci.h"
 #include "fake_blk.h"
+#include "fake_net.h"
+#include "fake_gpu.h"
 
 #endif
