@@ -175,6 +175,15 @@ static int add_direct(struct vdrv_queue *q, const struct vdrv_seg *seg,
                   cookie);
 }
 
+/* With a limit below the ring's size, which add_direct does not look at. */
+static int add_limited(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                       uint32_t nout, uint32_t nin, void *cookie)
+{
+    if (unlikely((uint64_t)nout + nin > q->max_chain))
+        return VDRV_ERR_TOO_BIG;
+    return add_direct(q, seg, nout, nin, cookie);
+}
+
 /* 2.7.5.3: one descriptor that refers to a table of the head's own. */
 static int commit_indirect(struct vdrv_queue *q, uint32_t n, uint32_t writable,
                            uint32_t mapped, void *cookie)
@@ -247,11 +256,8 @@ static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
     struct virtq_desc *table = q->tables;
     uint64_t addr, readable = 0, writable = 0;
 
-    if (unlikely(n - 2 > (uint64_t)q->indirect - 2 || q->nfree == 0)) {
-        if (n > q->max_chain)
-            return VDRV_ERR_TOO_BIG;
-        return add_direct(q, seg, nout, nin, cookie);
-    }
+    if (unlikely(n - 2 > (uint64_t)q->indirect - 2 || q->nfree == 0))
+        return add_limited(q, seg, nout, nin, cookie);
     table += (size_t)q->indirect * q->free_head;
     for (uint32_t k = 0; k < nout; k++) {
         if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr)))
@@ -460,8 +466,8 @@ static void split_reset(struct vdrv_queue *q)
     q->add = add_direct;
     if (q->indirect >= 2)
         q->add = add_indirect;
-    else if (q->max_chain < q->size) /* a limit that add_direct ignores */
-        q->add = add_mapped;
+    else if (q->max_chain < q->size)
+        q->add = add_limited;
     q->kick = kick;
     q->reap = q->map != NULL ? reap_mapped : reap;
 }
