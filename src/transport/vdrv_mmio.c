@@ -62,7 +62,8 @@ static void mmio_read_features(struct vdrv_transport *t, uint64_t features[2])
 static void mmio_write_features(struct vdrv_transport *t,
                                 const uint64_t features[2])
 {
-    for (uint32_t i = 0; i < 4; i++) {
+    /* After a reset all words are 0: the upper ones are seldom needed. */
+    for (uint32_t i = 0; i < (features[1] != 0 ? 4u : 2u); i++) {
         put(t, VIRTIO_MMIO_DRIVER_FEATURES_SEL, i);
         put(t, VIRTIO_MMIO_DRIVER_FEATURES,
             (uint32_t)(features[i / 2] >> (32 * (i & 1u))));
