@@ -154,7 +154,8 @@ void vdrv_transport_release(struct vdrv_transport *t);
 
 /*
  * What the status register says of the device's health: OK, BAD_STATE
- * (DEVICE_NEEDS_RESET), NO_DEVICE (all ones).  One register read. [any]
+ * (DEVICE_NEEDS_RESET or FAILED), NO_DEVICE (all ones).  One register read.
+ * [any]
  */
 int vdrv_transport_health(struct vdrv_transport *t);
 

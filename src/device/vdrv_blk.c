@@ -738,6 +738,13 @@ static int make_lane(struct vdrv_virtio_blk *blk,
     size_t ring, slots;
     int err = vdrv_driver_add_queue(&blk->drv, &qcfg);
 
+    if (err == VDRV_ERR_NO_DEVICE) { /* 5.2.2: it must have them */
+        const uint64_t n = index;
+
+        vdrv_transport_log(blk->drv.transport, VDRV_LOG_ERROR,
+                           "the device lacks request queue", &n);
+        err = VDRV_ERR_PROTOCOL;
+    }
     if (err != VDRV_OK)
         return err;
     ring = vdrv_queue_work_size(vq->hal, vq->size, vq->indirect);

@@ -139,6 +139,14 @@ int vdrv_driver_run(struct vdrv_driver *drv)
     return run(drv);
 }
 
+/* The registers of a device that is gone make no sense: say why. */
+static int diagnose(struct vdrv_transport *t, int err)
+{
+    if (vdrv_transport_health(t) == VDRV_ERR_NO_DEVICE)
+        return VDRV_ERR_NO_DEVICE;
+    return err;
+}
+
 int vdrv_driver_abandon(struct vdrv_driver *drv, int err)
 {
     struct vdrv_transport *t = drv->transport;
@@ -146,6 +154,7 @@ int vdrv_driver_abandon(struct vdrv_driver *drv, int err)
 
     if (t == NULL)
         return err;
+    err = diagnose(t, err);
     vdrv_transport_fail(t);
     if (drv->made > 0)
         reset = vdrv_transport_reset(t, 0);
@@ -249,6 +258,7 @@ int vdrv_driver_start(struct vdrv_driver *drv)
         return err;
     err = restart(drv);
     if (err != VDRV_OK) {
+        err = diagnose(drv->transport, err);
         set_state(drv, VDRV_DRIVER_FAILED);
         (void)vdrv_driver_stop(drv); /* STUCK is latched */
     }

@@ -62,7 +62,8 @@ static void mmio_read_features(struct vdrv_transport *t, uint64_t features[2])
 static void mmio_write_features(struct vdrv_transport *t,
                                 const uint64_t features[2])
 {
-    for (uint32_t i = 0; i < 4; i++) {
+    /* After a reset all words are 0: the upper ones are seldom needed. */
+    for (uint32_t i = 0; i < (features[1] != 0 ? 4u : 2u); i++) {
         put(t, VIRTIO_MMIO_DRIVER_FEATURES_SEL, i);
         put(t, VIRTIO_MMIO_DRIVER_FEATURES,
             (uint32_t)(features[i / 2] >> (32 * (i & 1u))));
@@ -75,6 +76,13 @@ static uint32_t mmio_queue_max(struct vdrv_transport *t, uint32_t queue)
     return get(t, VIRTIO_MMIO_QUEUE_SIZE_MAX);
 }
 
+static int refuse_queue(struct vdrv_transport *t, const char *rule,
+                        uint64_t queue)
+{
+    vdrv_transport_log(t, VDRV_LOG_ERROR, rule, &queue);
+    return VDRV_ERR_PROTOCOL;
+}
+
 /* 4.2.3.2. */
 static int mmio_queue_enable(struct vdrv_transport *t, uint32_t queue,
                              const struct vdrv_queue_area *area,
@@ -84,14 +92,16 @@ static int mmio_queue_enable(struct vdrv_transport *t, uint32_t queue,
         return VDRV_ERR_UNSUPPORTED;
     put(t, VIRTIO_MMIO_QUEUE_SEL, queue);
     if (get(t, VIRTIO_MMIO_QUEUE_READY) != 0)
-        return VDRV_ERR_PROTOCOL;
+        return refuse_queue(t, "the device says it is ready before; queue",
+                            queue);
     put(t, VIRTIO_MMIO_QUEUE_SIZE, area->size);
     put64(t, VIRTIO_MMIO_QUEUE_DESC_LOW, area->desc);
     put64(t, VIRTIO_MMIO_QUEUE_DRIVER_LOW, area->driver);
     put64(t, VIRTIO_MMIO_QUEUE_DEVICE_LOW, area->device);
     put(t, VIRTIO_MMIO_QUEUE_READY, 1);
     if (get(t, VIRTIO_MMIO_QUEUE_READY) != 1)
-        return VDRV_ERR_PROTOCOL;
+        return refuse_queue(t, "the device does not make it ready; queue",
+                            queue);
     notify->addr = mmio_of(t)->base + VIRTIO_MMIO_QUEUE_NOTIFY;
     notify->space = VDRV_SPACE_MEMORY;
     notify->width = 4;
@@ -180,8 +190,8 @@ static int identify(struct vdrv_mmio *mmio)
     version = get(t, VIRTIO_MMIO_VERSION);
     mmio->version = (uint32_t)version;
     t->device_id = get(t, VIRTIO_MMIO_DEVICE_ID);
-    if (t->device_id == 0)
-        return VDRV_ERR_NO_DEVICE;
+    if (t->device_id == 0 || t->device_id == ALL_ONES)
+        return VDRV_ERR_NO_DEVICE; /* empty, or unplugged meanwhile */
     if (version == 1) {
         vdrv_transport_log(t, VDRV_LOG_ERROR,
                            "a version 1 (legacy) device is not driven: run "
@@ -232,7 +242,8 @@ int vdrv_mmio_scan(struct vdrv_mmio *mmio, const struct vdrv_hal *hal,
                    const struct vdrv_mmio_window *window, uint32_t device_id,
                    uint32_t *slot)
 {
-    if (mmio == NULL || hal == NULL || window == NULL || slot == NULL)
+    if (mmio == NULL || hal == NULL || window == NULL || slot == NULL ||
+        (window->stride & 3u) != 0)
         return VDRV_ERR_INVALID;
     while (*slot < window->count) {
         const uint64_t phys =

@@ -24,7 +24,8 @@ static int health(uint32_t status)
 {
     if (status == STATUS_GONE)
         return VDRV_ERR_NO_DEVICE;
-    if ((status & VIRTIO_CONFIG_S_NEEDS_RESET) != 0)
+    /* 2.1.1: after FAILED, whoever set it, only a reset goes on. */
+    if ((status & (VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED)) != 0)
         return VDRV_ERR_BAD_STATE;
     return VDRV_OK;
 }

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The split ring against a naive model: random sequences of add, kick, device
+ * work in any order, reap, arm and reset, with every answer compared.  The
+ * model keeps plain lists and knows nothing of descriptors but their number.
+ */
+#include "queue_rig.h"
+
+#define SIZE 16u
+
+struct model_chain {
+    uint32_t serial; /* its cookie */
+    uint32_t nout, nin, out_bytes, in_bytes;
+    uint32_t descs;
+    uint32_t len; /* once the device is done */
+};
+
+struct list {
+    struct model_chain c[SIZE];
+    unsigned n;
+};
+
+/* Where each chain is. */
+struct model {
+    struct queue_rig g;
+    const struct way *w;
+    uint32_t run; /* of the HAL */
+    uint32_t serial;
+    struct list added, offered, used;
+    struct model_chain taken[SIZE]; /* beside `held` */
+    struct fake_chain held[SIZE];
+    unsigned n_taken;
+    uint16_t avail; /* index, as the device was told */
+    uint16_t told;  /* used index as published */
+    uint16_t event, flags;
+    uint32_t room;
+    bool armed;
+    uint32_t irqs;
+    uint32_t adds, full, reaps, kicks, resets;
+};
+
+static uint32_t rnd(struct model *m, uint32_t n)
+{
+    return fake_rand(&m->g.f) % n;
+}
+
+static struct model_chain take(struct list *l, unsigned i)
+{
+    struct model_chain c = l->c[i];
+
+    memmove(&l->c[i], &l->c[i + 1], (l->n - i - 1) * sizeof(c));
+    l->n--;
+    return c;
+}
+
+static unsigned out(const struct model *m)
+{
+    return m->added.n + m->offered.n + m->n_taken + m->used.n;
+}
+
+static void *cookie_of(uint32_t serial)
+{
+    return (void *)(uintptr_t)(0x10000u + serial);
+}
+
+/* ---- Operations -------------------------------------------------------------- */
+
+static void op_add(struct model *m)
+{
+    struct model_chain c = {0};
+    struct vdrv_seg seg[8];
+    uint32_t n, want, runs = 0;
+    int err;
+
+    c.nout = rnd(m, 4);
+    c.nin = rnd(m, 4);
+    c.serial = ++m->serial;
+    n = c.nout + c.nin;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t len = rnd(m, 100) + 1;
+        uint8_t *p = rig_mem + 128 * i + rnd(m, 16);
+
+        runs += m->run ? (len + m->run - 1) / m->run : 1;
+        seg[i] = i < c.nout ? vdrv_seg_out(p, len) : vdrv_seg_in(p, len);
+        c.out_bytes += i < c.nout ? len : 0;
+        c.in_bytes += i < c.nout ? 0 : len;
+    }
+    /* One segment is never worth a table, even in several runs. */
+    c.descs = m->w->indirect && runs <= 4 && n > 1 ? 1 : runs;
+    err = vdrv_queue_add(&m->g.q, seg, c.nout, c.nin, cookie_of(c.serial));
+    want = n == 0 ? (uint32_t)VDRV_ERR_INVALID : 0;
+    if (n && runs > SIZE) { /* never fits; it may be told only when empty */
+        CHECK(err == VDRV_ERR_TOO_BIG || err == VDRV_ERR_AGAIN);
+    } else {
+        if (n && c.descs > m->room)
+            want = (uint32_t)VDRV_ERR_AGAIN;
+        CHECK_EQ(err, (int)want);
+    }
+    m->adds++;
+    m->full += err == VDRV_ERR_AGAIN;
+    if (err)
+        return;
+    m->room -= c.descs;
+    m->added.c[m->added.n++] = c;
+}
+
+/* 2.7.10.1 in words: was the entry `event` among those just published? */
+static bool wanted(const struct model *m, uint16_t now)
+{
+    if (!m->w->event)
+        return !m->flags;
+    for (uint16_t i = m->avail; i != now; i++)
+        if (i == m->event)
+            return true;
+    return false;
+}
+
+static void op_kick(struct model *m)
+{
+    uint16_t now = (uint16_t)(m->avail + m->added.n);
+    int want;
+
+    m->event = (uint16_t)(m->avail + rnd(m, 2 * SIZE) - SIZE / 2);
+    m->flags = (uint16_t)rnd(m, 2);
+    fake_split_set_hints(m->g.dq, m->flags, m->event);
+    want = now != m->avail && wanted(m, now);
+    CHECK_EQ(vdrv_queue_kick(&m->g.q), want);
+    m->avail = now;
+    m->kicks += (uint32_t)want;
+    CHECK_EQ(fake_split_avail_idx(m->g.dq), now);
+    while (m->added.n)
+        m->offered.c[m->offered.n++] = take(&m->added, 0);
+}
+
+/* The device takes the oldest offer; it must be what the model has there. */
+static void op_take(struct model *m)
+{
+    struct fake_chain *c = &m->held[m->n_taken];
+    struct model_chain e;
+
+    if (!m->offered.n) {
+        CHECK(!fake_queue_pop(m->g.dq, c));
+        return;
+    }
+    e = take(&m->offered, 0);
+    REQUIRE(fake_queue_pop(m->g.dq, c));
+    CHECK_EQ(c->rlen, e.out_bytes);
+    CHECK_EQ(c->wlen, e.in_bytes);
+    CHECK_EQ(c->slots, e.descs);
+    m->taken[m->n_taken++] = e;
+}
+
+/* It completes any of those it has. */
+static void op_complete(struct model *m)
+{
+    struct model_chain e;
+    unsigned i;
+
+    if (!m->n_taken)
+        return;
+    i = rnd(m, m->n_taken);
+    e = m->taken[i];
+    e.len = e.in_bytes ? rnd(m, e.in_bytes + 1) : 0;
+    fake_queue_push(m->g.dq, &m->held[i], e.len);
+    m->n_taken--;
+    m->taken[i] = m->taken[m->n_taken];
+    m->held[i] = m->held[m->n_taken];
+    m->used.c[m->used.n++] = e;
+}
+
+static void op_publish(struct model *m)
+{
+    fake_queue_publish(m->g.dq);
+    /* No wake-up is lost between arm() == 0 and the next completion. */
+    if (m->armed && m->told != m->g.dq->told_used) {
+        CHECK(m->g.dq->irqs > m->irqs);
+        m->armed = false;
+    }
+    m->told = m->g.dq->told_used;
+}
+
+static unsigned visible(const struct model *m)
+{
+    return m->used.n - (uint16_t)(m->g.dq->next_used - m->told);
+}
+
+static void op_reap(struct model *m)
+{
+    struct vdrv_used u[SIZE];
+    unsigned max = rnd(m, SIZE + 1), want = visible(m);
+    int n = vdrv_queue_reap(&m->g.q, u, max);
+
+    want = want < max ? want : max;
+    CHECK_EQ(n, want);
+    for (int i = 0; i < n && m->used.n; i++) {
+        struct model_chain e = take(&m->used, 0);
+
+        CHECK(u[i].cookie == cookie_of(e.serial));
+        CHECK_EQ(u[i].len, e.len);
+        m->room += e.descs;
+        m->reaps++;
+    }
+    m->armed = false;
+}
+
+static void op_arm(struct model *m)
+{
+    uint32_t mode = rnd(m, 3);
+    int r = vdrv_queue_arm(&m->g.q, mode);
+
+    m->armed = false;
+    if (mode == VDRV_ARM_OFF || visible(m) == 0)
+        CHECK_EQ(r, 0);
+    else if (mode == VDRV_ARM_NEXT)
+        CHECK_EQ(r, 1);
+    if (mode == VDRV_ARM_NEXT && r == 0) {
+        m->armed = true;
+        m->irqs = m->g.dq->irqs;
+    }
+}
+
+static void op_reset(struct model *m)
+{
+    bool seen[4 * SIZE] = {false};
+    unsigned n = 0;
+    void *cookie;
+    struct list *l[3] = {&m->added, &m->offered, &m->used};
+
+    if (rnd(m, 8))
+        return;
+    CHECK_EQ(vdrv_transport_reset(m->g.t, 0), VDRV_OK);
+    while (vdrv_queue_drain(&m->g.q, &cookie)) {
+        unsigned hits = 0, at = 0;
+
+        for (int k = 0; k < 3; k++)
+            for (unsigned i = 0; i < l[k]->n; i++)
+                if (cookie_of(l[k]->c[i].serial) == cookie) {
+                    at = (unsigned)k * SIZE + i;
+                    hits++;
+                }
+        for (unsigned i = 0; i < m->n_taken; i++)
+            if (cookie_of(m->taken[i].serial) == cookie) {
+                at = 3 * SIZE + i;
+                hits++;
+            }
+        CHECK_EQ(hits, 1);
+        CHECK(!seen[at]);
+        seen[at] = true;
+        n++;
+    }
+    CHECK_EQ(n, out(m));
+    rig_again(&m->g);
+    m->added.n = m->offered.n = m->used.n = m->n_taken = 0;
+    m->room = SIZE;
+    m->avail = m->told = 0;
+    m->armed = false;
+    m->resets++;
+}
+
+/* ---- The run -------------------------------------------------------------------- */
+
+static void check_state(struct model *m)
+{
+    CHECK_EQ(vdrv_queue_room(&m->g.q), m->room);
+    CHECK_EQ(vdrv_queue_outstanding(&m->g.q), out(m));
+    CHECK_EQ(m->g.dq->kicks, m->kicks);
+    if (out(m) == 0)
+        CHECK_EQ(m->g.f.maps_live, 0);
+}
+
+static void run(const struct way *w, uint32_t max_run, uint64_t seed,
+                unsigned steps)
+{
+    static void (*const op[])(struct model *) = {
+        op_add,  op_add,      op_add,      op_kick,    op_take, op_take,
+        op_take, op_complete, op_complete, op_publish, op_reap, op_arm};
+    struct queue_opts o = {.machine = {.max_run = max_run, .seed = seed},
+                           .max = SIZE};
+    static struct model m;
+
+    memset(&m, 0, sizeof(m));
+    m.w = w;
+    m.run = w->mode == FAKE_DIRECT ? 0 : max_run;
+    m.room = SIZE;
+    if (rig_up(&m.g, w, &o))
+        return;
+    for (unsigned i = 0; i < steps && check_failures < 10; i++) {
+        uint32_t k = rnd(&m, 1200);
+
+        if (k == 0)
+            op_reset(&m);
+        else
+            op[k % 12](&m);
+        check_state(&m);
+    }
+    CHECK(m.full > 0 && m.reaps > steps / 20 && m.kicks > 0);
+    rig_down(&m.g, out(&m));
+}
+
+static void test_against_model(void)
+{
+    uint64_t seed = check_seed();
+
+    FOR_WAYS(w)
+    for (unsigned i = 0; i < 3; i++)
+        run(w, i * 37, seed * 1000 + i + 1, 60000);
+}
+
+/* Small rings, where wrap and full are everywhere. */
+static void test_long_laps(void)
+{
+    struct way w = {FAKE_DIRECT, false, true};
+
+    run(&w, 0, check_seed() + 77, 1000000);
+}
+
+static const struct check_case cases[] = {
+    {"queue_random_against_model", test_against_model},
+    {"queue_random_laps", test_long_laps},
+};
+
+CHECK_MAIN(cases)
