@@ -5,7 +5,9 @@
  * without EVENT_IDX, on a direct and on a bouncing HAL; each ends with a reset
  * and full service.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* REG_EFL, for reads_once() */
+#endif
 #include "queue_rig.h"
 
 /* The device offers used element (id, len) to a driver with `n` chains out. */
