@@ -210,7 +210,8 @@ uint32_t vdrv_irq(struct vdrv_device *dev, uint32_t vector);
 int vdrv_poll(struct vdrv_device *dev, uint32_t queue, uint32_t budget);
 
 /*
- * Asks for an interrupt (VDRV_ARM_NEXT, _LATE) or for none (VDRV_ARM_OFF).
+ * Asks for an interrupt (VDRV_ARM_NEXT, _LATE) or for none (VDRV_ARM_OFF,
+ * which is how queues start).
  * Returns 1 when work is already there, which may then bring no interrupt:
  *     do vdrv_poll(dev, queue, 0); while (vdrv_arm(dev, queue, ...) == 1);
  * loses no wake-up.  Returns 0 when armed.  Errors as for vdrv_poll(), which

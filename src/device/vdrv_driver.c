@@ -63,7 +63,9 @@ int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue)
     if (vdrv__counted(&drv->epoch) == drv->queue[queue].epoch)
         return VDRV_OK;
     state = state_of(drv);
-    if (state == VDRV_DRIVER_HALTED || state == VDRV_DRIVER_STOPPED)
+    /* Not from inside a callback: they would nest as deep as the queue. */
+    if (drv->queue[queue].busy == 0 &&
+        (state == VDRV_DRIVER_HALTED || state == VDRV_DRIVER_STOPPED))
         drain(drv, queue);
     if (state == VDRV_DRIVER_STUCK)
         return VDRV_ERR_STUCK;
@@ -155,6 +157,9 @@ int vdrv_driver_abandon(struct vdrv_driver *drv, int err)
     if (t == NULL)
         return err;
     err = diagnose(t, err);
+    /* Nonsense that a device answers because it is gone is no protocol. */
+    if (vdrv_transport_health(t) == VDRV_ERR_NO_DEVICE)
+        err = VDRV_ERR_NO_DEVICE;
     vdrv_transport_fail(t);
     if (drv->made > 0)
         reset = vdrv_transport_reset(t, 0);

@@ -613,6 +613,7 @@ static void split_reset(struct vdrv_queue *q)
     q->avail_idx = 0;
     q->published = 0;
     q->used_idx = 0;
+    (void)split_arm(q, VDRV_ARM_OFF); /* nobody may be there to hear it */
     q->add = add_direct;
     if (q->indirect >= 2)
         q->add = add_indirect;
