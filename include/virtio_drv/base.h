@@ -88,8 +88,10 @@ const char *vdrv_strerror(int err);
  * belongs to the device until completion.
  */
 struct vdrv_seg {
-    void *ptr;      /* never written through when the device only reads */
-    uint64_t dma;   /* device address, with VDRV_SEG_MAPPED */
+    union {
+        void *ptr;    /* never written through when the device only reads */
+        uint64_t dma; /* device address, with VDRV_SEG_MAPPED */
+    };
     uint32_t len;   /* bytes */
     uint32_t flags; /* VDRV_SEG_* */
 };
@@ -100,7 +102,6 @@ static inline struct vdrv_seg vdrv_seg_in(void *ptr, uint32_t len)
     struct vdrv_seg seg;
 
     seg.ptr = ptr;
-    seg.dma = 0;
     seg.len = len;
     seg.flags = 0;
     return seg;
@@ -115,9 +116,10 @@ static inline struct vdrv_seg vdrv_seg_out(const void *ptr, uint32_t len)
 /* Memory known by its device address only, in either direction. [any] */
 static inline struct vdrv_seg vdrv_seg_dma(uint64_t dma, uint32_t len)
 {
-    struct vdrv_seg seg = vdrv_seg_in(NULL, len);
+    struct vdrv_seg seg;
 
     seg.dma = dma;
+    seg.len = len;
     seg.flags = VDRV_SEG_MAPPED;
     return seg;
 }

@@ -175,7 +175,9 @@ int vdrv_block_get_caps(const struct vdrv_block *blk,
  * error nothing was taken and `done` will not run.
  * INVALID: as for read, or no such queue or op.  TOO_BIG: beyond the limits in
  * caps.  AGAIN: the queue is full, poll first.  READ_ONLY.  UNSUPPORTED: the
- * device does not offer the op.  Latched errors. [queue]
+ * device does not offer the op.  Latched errors.  A request with nothing to do
+ * (no length, or a flush without a cache) completes at once, inside submit.
+ * [queue]
  */
 int vdrv_block_submit(struct vdrv_block *blk, struct vdrv_block_request *req);
 
@@ -187,9 +189,9 @@ int vdrv_block_kick(struct vdrv_block *blk, uint32_t queue);
 
 /*
  * Submit, kick and wait: the blocking form of any request, with its
- * timeout_us, or the driver's when that is 0.  Returns its status, or the
- * error of the submit.  `done` is called, too.  TIMEOUT and STUCK as for
- * read. [wait]
+ * timeout_us, or the driver's when that is 0.  A full queue is waited out.
+ * Returns its status, or the error of the submit.  `done` is not called.
+ * TIMEOUT and STUCK as for read. [wait]
  */
 int vdrv_block_execute(struct vdrv_block *blk, struct vdrv_block_request *req);
 

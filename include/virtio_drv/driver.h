@@ -44,8 +44,9 @@ struct vdrv_driver_class {
 
 struct vdrv_driver_queue {
     struct vdrv_queue vq;
-    uint32_t epoch; /* of the driver, when this queue was started */
-    uint32_t busy;  /* callbacks are running */
+    uint32_t epoch;         /* of the driver, when this queue was started */
+    uint32_t busy;          /* callbacks are running */
+    const int32_t *watched; /* the status its poller waits for, itself */
 };
 
 /* Event counters of one interrupt vector; irq is their only writer. */
@@ -130,6 +131,13 @@ int vdrv_driver_refresh(struct vdrv_driver *drv);
  * path is vdrv_driver_lapsed(). [queue]
  */
 int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue);
+
+/*
+ * Makes a request's status final, last, and wakes its waiter when that is
+ * another caller: `blocking` says that somebody waits. [queue]
+ */
+void vdrv_driver_finish(struct vdrv_driver *drv, uint32_t queue,
+                        int32_t *status, int err, bool blocking);
 
 /* Latches `err` and ends the service of all queues. [queue] */
 void vdrv_driver_fail(struct vdrv_driver *drv, int err);

@@ -60,22 +60,26 @@ extern const struct vdrv_queue_kind vdrv_queue_split;
 
 /* How a queue is to be made. */
 struct vdrv_queue_config {
-    uint32_t index;    /* the device's number for it */
-    uint32_t size;     /* entries wanted; 0: as many as the device has */
-    uint32_t indirect; /* segments of one indirect table; 0: none.  Used when
+    uint32_t index;     /* the device's number for it */
+    uint32_t size;      /* entries wanted; 0: as many as the device has */
+    uint32_t indirect;  /* segments of one indirect table; 0: none.  Used when
                           the device has INDIRECT_DESC (2.7.5.3) */
-    uint32_t vector;   /* VDRV_NO_VECTOR, or a vector of the transport's */
+    uint32_t vector;    /* VDRV_NO_VECTOR, or a vector of the transport's */
+    uint32_t max_chain; /* descriptors of one chain at most, when the device
+                           has such a limit; 0: the queue's size */
     const struct vdrv_queue_kind *packed; /* NULL: split only */
     void *work;       /* CPU memory, aligned as uint64_t; the queue's own */
     size_t work_size; /* bytes, at least vdrv_queue_work_size() */
 };
 
-/* Private state of an outstanding chain. */
+/*
+ * Private state of one descriptor: of a free one, what comes after it; of the
+ * head of a chain that is out, what may come back.
+ */
 struct vdrv_queue_slot {
-    void *cookie;
-    uint32_t limit; /* writable bytes + 1; 0: not outstanding */
-    uint16_t tail;  /* last descriptor of the chain */
-    uint16_t count; /* descriptors it takes */
+    uint64_t link;  /* the NEXT flag and the number of the next descriptor */
+    uint32_t limit; /* writable bytes + 1; 0: no chain that is out */
+    uint32_t chain; /* its last descriptor, and how many << 16 */
 };
 
 /* Private record of one mapping, to undo it. */
@@ -97,16 +101,17 @@ struct vdrv_queue {
     void *driver;
     void *device;
     /* What the device cannot write. */
-    uint64_t *link; /* second half of a free descriptor: NEXT and its next */
     struct vdrv_queue_slot *slot;
+    void **cookie;
     struct vdrv_queue_map *map;
-    uint64_t direct_base;
-    uint64_t direct_last;
+    uint64_t direct_base; /* where short segments may start: base, */
+    uint64_t direct_fast; /* and how far from it */
     uint64_t direct_offset;
     uint32_t nfree;
     uint32_t size;
-    uint16_t free_head;
-    uint16_t avail_idx; /* next entry to fill */
+    uint32_t mask;      /* size - 1; of a split ring */
+    uint32_t free_at;   /* first free descriptor, as an offset in bytes */
+    uint32_t avail_idx; /* next entry to fill, counted on */
     uint16_t published; /* as the device was told */
     uint16_t used_idx;  /* next entry to look at */
     uint16_t avail_wrap;
@@ -119,6 +124,7 @@ struct vdrv_queue {
     uint32_t index;
     uint32_t indirect; /* entries of a table; 0: none */
     uint32_t vector;
+    uint32_t max_chain;
     uint32_t dma_flags;
     uint32_t drained;
     struct vdrv_queue_map *table_map;
@@ -142,7 +148,7 @@ size_t vdrv_queue_work_size(const struct vdrv_hal *hal, uint32_t size,
 
 /* An upper bound of it, for static memory. */
 #define VDRV_QUEUE_WORK_SIZE(size, indirect)                                   \
-    ((size_t)(size) * (8u + sizeof(struct vdrv_queue_slot) +                   \
+    ((size_t)(size) * (sizeof(void *) + sizeof(struct vdrv_queue_slot) +       \
                        sizeof(struct vdrv_queue_map) * (1u + (indirect))) +    \
      64u)
 

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define VDRV_NO_VECTOR 0xffffu /* no interrupt vector: a line, or polling */
+#define VDRV_NO_VECTOR 0xffffu /* no vector: a line, or polling */
 
 /* Where a queue's memory lies, for the device (2.6). */
 struct vdrv_queue_area {

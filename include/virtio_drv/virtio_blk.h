@@ -5,7 +5,7 @@
  *
  *     static struct vdrv_mmio mmio;
  *     static struct vdrv_virtio_blk disk;
- *     static uint64_t work[VDRV_VIRTIO_BLK_WORK_SIZE(1, 64) / 8 + 1];
+ *     static uint64_t work[VDRV_VIRTIO_BLK_WORK_SIZE(1, 64, 16) / 8];
  *     struct vdrv_virtio_blk_config cfg = {0};
  *
  *     cfg.work = work;
@@ -46,28 +46,33 @@ struct vdrv_virtio_blk_config {
 
 struct vdrv_virtio_blk_slot;
 
+/* Private state of one request queue beside its ring. */
+struct vdrv_virtio_blk_lane {
+    struct vdrv_virtio_blk_slot *slot;
+    struct vdrv_seg *seg; /* of the request being submitted */
+    uint32_t first;       /* number of its first slot in shared memory */
+    uint32_t free;        /* head of the free slots */
+};
+
 /* Caller-allocated.  `block` is for the trait; the rest is private. */
 struct vdrv_virtio_blk {
     struct vdrv_block block;
     struct vdrv_driver drv;
     struct vdrv_driver_queue queue[VDRV_VIRTIO_BLK_QUEUES_MAX];
-    struct vdrv_virtio_blk_slot *slot[VDRV_VIRTIO_BLK_QUEUES_MAX];
-    uint32_t free_slot[VDRV_VIRTIO_BLK_QUEUES_MAX];
-    uint32_t depth;
-    uint32_t nqueues;
+    struct vdrv_virtio_blk_lane lane[VDRV_VIRTIO_BLK_QUEUES_MAX];
     uint8_t *shared; /* headers, ranges and status bytes of all slots */
     uint64_t shared_dma;
     size_t shared_size;
-    uint64_t capacity;     /* in sectors of 512 bytes */
     uint32_t sector_shift; /* sectors in a block, as a power of two */
-    uint32_t seg_segs;
+    uint32_t reserved;
     struct vdrv_block_caps caps;
 };
 
 /* An upper bound of the work area, for static memory. */
-#define VDRV_VIRTIO_BLK_WORK_SIZE(queues, queue_size)                          \
-    ((size_t)(queues) *                                                        \
-     (VDRV_QUEUE_WORK_SIZE(queue_size, 18) + (size_t)(queue_size)*32u))
+#define VDRV_VIRTIO_BLK_WORK_SIZE(queues, queue_size, max_segs)                \
+    ((size_t)(queues) * (VDRV_QUEUE_WORK_SIZE(queue_size, (max_segs) + 2u) +   \
+                         (size_t)(queue_size)*16u +                            \
+                         ((size_t)(max_segs) + 2u) * sizeof(struct vdrv_seg)))
 
 /*
  * The exact size for this device and configuration, after a probe: queues and

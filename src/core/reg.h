@@ -56,7 +56,7 @@ static inline bool vdrv__have_ports(const struct vdrv_hal *hal)
 
 uint32_t vdrv__reg_read(const struct vdrv_hal *hal, uint32_t space,
                         uintptr_t addr, uint32_t width);
-void vdrv__reg_write(const struct vdrv_hal *hal, uint32_t space,
-                     uintptr_t addr, uint32_t width, uint32_t value);
+void vdrv__reg_write(const struct vdrv_hal *hal, uint32_t space, uintptr_t addr,
+                     uint32_t width, uint32_t value);
 
 #endif

@@ -7,9 +7,8 @@
  */
 #include <virtio_drv/driver.h>
 
-#include <string.h>
-
 #include "../core/barrier.h"
+#include "../core/mem.h"
 #include "../core/wait.h"
 
 #define DEFAULT_TIMEOUT 30000000u /* us: what disks may take */
@@ -83,7 +82,7 @@ int vdrv_driver_begin(struct vdrv_driver *drv, struct vdrv_device *dev,
 {
     int err;
 
-    memset(drv, 0, sizeof(*drv));
+    vdrv__zero(drv, sizeof(*drv));
     err = vdrv_transport_begin(t, wanted, required, cls->rule, cls->nrules);
     if (err != VDRV_OK)
         return err;
@@ -112,6 +111,7 @@ int vdrv_driver_add_queue(struct vdrv_driver *drv,
     dq = &drv->queue[drv->made];
     dq->epoch = 0;
     dq->busy = 0;
+    dq->watched = NULL;
     dq->vq.desc = NULL;
     err = vdrv_queue_init(&dq->vq, drv->transport, cfg);
     if (dq->vq.desc != NULL)
@@ -362,12 +362,23 @@ void vdrv_driver_identify(const struct vdrv_driver *drv, const char *name,
 {
     const struct vdrv_transport *t = drv->transport;
 
-    memset(out, 0, sizeof(*out));
+    vdrv__zero(out, sizeof(*out));
     out->driver = name;
     out->type = type;
     out->location = t != NULL ? t->location : "";
     out->vendor_id = t != NULL ? t->vendor_id : 0;
     out->device_id = t != NULL ? t->device_id : 0;
+}
+
+void vdrv_driver_finish(struct vdrv_driver *drv, uint32_t queue,
+                        int32_t *status, int err, bool blocking)
+{
+    const bool wake = blocking && drv->hal->wake != NULL &&
+                      drv->queue[queue].watched != status;
+
+    vdrv__status_set(status, err);
+    if (wake)
+        drv->hal->wake(drv->hal->ctx, drv->dev, queue);
 }
 
 /* ---- Waiting ------------------------------------------------------------ */
@@ -417,7 +428,9 @@ int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
     for (;;) {
         if (vdrv__status_get(status) != VDRV_PENDING)
             return VDRV_OK;
+        drv->queue[queue].watched = status;
         err = vdrv_driver_poll(drv, queue, 0);
+        drv->queue[queue].watched = NULL;
         if (vdrv__status_get(status) != VDRV_PENDING)
             return VDRV_OK;
         /* A register read is dear: after 2^16 polls, 2^17, and so on. */

@@ -5,8 +5,7 @@
  */
 #include <virtio_drv/queue.h>
 
-#include <string.h>
-
+#include "../core/mem.h"
 #include "../core/reg.h"
 #include "../spec/virtio_config.h"
 #include "../spec/virtio_ring.h"
@@ -67,7 +66,7 @@ int vdrv__queue_refuse(const struct vdrv_queue *q, uint64_t nsegs)
     if (nsegs == 0)
         return VDRV_ERR_INVALID;
     /* 2.7.5.3.1: no chain is longer than the queue, indirect or not. */
-    return nsegs > q->size ? VDRV_ERR_TOO_BIG : VDRV_ERR_AGAIN;
+    return nsegs > q->max_chain ? VDRV_ERR_TOO_BIG : VDRV_ERR_AGAIN;
 }
 
 /* ---- The broken latch --------------------------------------------------- */
@@ -117,32 +116,43 @@ int vdrv__queue_protocol(struct vdrv_queue *q, const char *rule)
 
 /* ---- Mapping ------------------------------------------------------------ */
 
+/* Is [ptr, ptr + len) inside the direct window? */
+static bool in_window(const struct vdrv_hal *hal, const void *ptr, uint32_t len)
+{
+    const uint64_t off = (uint64_t)(uintptr_t)ptr - hal->direct_base;
+
+    return off < hal->direct_size && len <= hal->direct_size - off;
+}
+
 int vdrv__queue_map_run(const struct vdrv_queue *q, const struct vdrv_seg *seg,
                         uint32_t done, uint32_t dir, struct vdrv_queue_map *map)
 {
-    const struct vdrv_seg rest = {
-        .ptr = (uint8_t *)seg->ptr + done,
-        .dma = seg->dma,
-        .len = seg->len - done,
-        .flags = seg->flags,
-    };
+    const struct vdrv_hal *hal = q->hal;
+    const uint32_t len = seg->len - done;
+    uint8_t *ptr;
     int err;
 
-    map->ptr = rest.ptr;
-    map->run = rest.len;
+    map->ptr = NULL;
+    map->run = len;
     map->dir = 0;
-    if (rest.len == 0)
+    map->dma = seg->dma;
+    if (len == 0 || (seg->flags & ~VDRV_SEG_MAPPED) != 0)
         return VDRV_ERR_INVALID;
-    if (vdrv__queue_direct(q, &rest, &map->dma))
+    if ((seg->flags & VDRV_SEG_MAPPED) != 0)
+        return map->dma + (len - 1) < map->dma ? VDRV_ERR_INVALID : VDRV_OK;
+    ptr = (uint8_t *)seg->ptr + done;
+    map->ptr = ptr;
+    map->dma = (uint64_t)(uintptr_t)ptr + q->direct_offset;
+    if (in_window(hal, ptr, len))
         return VDRV_OK;
-    if (q->hal->dma_map == NULL)
+    if (hal->dma_map == NULL)
         return VDRV_ERR_INVALID;
-    err = q->hal->dma_map(q->hal->ctx, rest.ptr, rest.len, dir, q->dma_flags,
-                          &map->dma, &map->run);
+    err = hal->dma_map(hal->ctx, ptr, len, dir, q->dma_flags, &map->dma,
+                       &map->run);
     if (err != VDRV_OK)
         return err == VDRV_ERR_AGAIN ? err : VDRV_ERR_INVALID;
     map->dir = dir;
-    if (map->run == 0 || map->run > rest.len ||
+    if (map->run == 0 || map->run > len ||
         map->dma + (map->run - 1) < map->dma) {
         vdrv__queue_unmap(q, map);
         return VDRV_ERR_INVALID;
@@ -163,7 +173,7 @@ void vdrv__queue_unmap(const struct vdrv_queue *q,
 size_t vdrv_queue_work_size(const struct vdrv_hal *hal, uint32_t size,
                             uint32_t indirect)
 {
-    size_t each = sizeof(uint64_t) + sizeof(struct vdrv_queue_slot);
+    size_t each = sizeof(void *) + sizeof(struct vdrv_queue_slot);
 
     if (hal->dma_map != NULL)
         each += sizeof(struct vdrv_queue_map) * (1 + (size_t)indirect);
@@ -208,8 +218,6 @@ static int place_work(struct vdrv_queue *q, const struct vdrv_queue_config *cfg)
                            "queue work memory too small; bytes needed:", &need);
         return VDRV_ERR_NO_MEMORY;
     }
-    q->link = (uint64_t *)(void *)p;
-    p += sizeof(uint64_t) * q->size;
     q->slot = (struct vdrv_queue_slot *)(void *)p;
     p += sizeof(struct vdrv_queue_slot) * q->size;
     q->map = NULL;
@@ -217,7 +225,10 @@ static int place_work(struct vdrv_queue *q, const struct vdrv_queue_config *cfg)
     if (q->hal->dma_map != NULL) {
         q->map = (struct vdrv_queue_map *)(void *)p;
         q->table_map = q->map + q->size;
+        p +=
+            sizeof(struct vdrv_queue_map) * q->size * (1 + (size_t)q->indirect);
     }
+    q->cookie = (void **)(void *)p; /* last: the least aligned */
     return VDRV_OK;
 }
 
@@ -267,24 +278,26 @@ static int enable(struct vdrv_queue *q, const size_t part[3])
     };
     struct vdrv_transport *t = q->transport;
 
-    memset(q->desc, 0, q->area_size); /* 4.1.5.1.3: zeroed memory */
-    memset(q->slot, 0, sizeof(*q->slot) * q->size);
+    vdrv__zero(q->desc, q->area_size); /* 4.1.5.1.3: zeroed memory */
+    vdrv__zero(q->slot, sizeof(*q->slot) * q->size);
     q->error = VDRV_OK;
     q->drained = 0;
     q->kind->reset(q);
     return t->ops->queue_enable(t, q->index, &area, &q->notify);
 }
 
+/* The part of the window that a short segment may start in. */
 static void set_window(struct vdrv_queue *q)
 {
     const struct vdrv_hal *hal = q->hal;
 
-    q->direct_base = hal->direct_base;
     q->direct_offset = hal->direct_offset;
-    q->direct_last = hal->direct_size - 1;
-    if (hal->direct_size == 0) { /* no window: nothing is inside this one */
+    if (hal->direct_size > VDRV__SHORT_SEG) {
+        q->direct_base = hal->direct_base;
+        q->direct_fast = hal->direct_size - 1 - VDRV__SHORT_SEG;
+    } else { /* nowhere: the exact look-up decides */
         q->direct_base = UINT64_MAX;
-        q->direct_last = 0;
+        q->direct_fast = 0;
     }
 }
 
@@ -302,13 +315,16 @@ int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
     packed = vdrv_feature(t->features, VIRTIO_F_RING_PACKED);
     if (packed && cfg->packed == NULL)
         return VDRV_ERR_INVALID;
-    memset(q, 0, sizeof(*q));
+    vdrv__zero(q, sizeof(*q));
     err = vdrv_queue_pick_size(t, cfg->index, cfg->size, packed);
     if (err <= 0)
         return err < 0 ? err : VDRV_ERR_NO_DEVICE;
     q->size = (uint32_t)err;
     q->index = cfg->index;
     q->vector = cfg->vector;
+    q->max_chain = q->size;
+    if (cfg->max_chain != 0 && cfg->max_chain < q->size)
+        q->max_chain = cfg->max_chain;
     q->transport = t;
     q->hal = t->hal;
     q->kind = packed ? cfg->packed : &vdrv_queue_split;

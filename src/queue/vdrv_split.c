@@ -2,7 +2,7 @@
 /*
  * The split virtqueue (VirtIO 1.4, 2.7), direct and indirect.
  *
- * Free descriptors form a list in q->link, as ready second halves of a
+ * Free descriptors form a list in slot[].link, as ready second halves of a
  * descriptor: the NEXT flag and the number of the next free one.  A chain
  * takes descriptors from its head; when it comes back, its tail is linked in
  * front of the list.  So adding k segments and freeing any chain are k stores
@@ -18,9 +18,9 @@
 #include "../spec/virtio_ring.h"
 #include "vdrv_queue_impl.h"
 
-#define TAIL_MAPPED 0x8000u     /* the chain has mappings to undo */
-#define MAP_END     0x80000000u /* ends the records of an indirect table */
-#define BYTES_MAX   0xfffffffeu /* limit is one more and fits 32 bits */
+#define CHAIN_MAPPED 0x8000u     /* the chain has mappings to undo */
+#define MAP_END      0x80000000u /* ends the records of an indirect table */
+#define BYTES_MAX    0xfffffffeu /* limit is one more and fits 32 bits */
 
 static struct le16 *used_event(const struct vdrv_queue *q)
 {
@@ -44,49 +44,96 @@ static size_t split_layout(uint32_t size, size_t part[3])
     return part[2] + 6 + 8 * (size_t)size;
 }
 
-static inline uint64_t link_to(uint32_t i)
+/*
+ * Descriptors and slots are named by their offset in bytes, which is the same
+ * for both: `at` is 16 times the number, as a link's upper bits give it.
+ */
+#define AT(i)      ((uint32_t)(i) << 4)
+#define NUMBER(at) ((at) >> 4)
+
+_Static_assert(sizeof(struct vdrv_queue_slot) == sizeof(struct virtq_desc),
+               "one offset for both");
+
+static inline struct vdrv_queue_slot *slot_at(const struct vdrv_queue *q,
+                                              uint32_t at)
 {
-    return VIRTQ_DESC_FLAG(VIRTQ_DESC_F_NEXT) | VIRTQ_DESC_NEXT(i);
+    return (struct vdrv_queue_slot *)(void *)((uint8_t *)q->slot + at);
+}
+
+static inline struct virtq_desc *desc_at(const struct vdrv_queue *q,
+                                         uint32_t at)
+{
+    return (struct virtq_desc *)(void *)((uint8_t *)q->desc + at);
+}
+
+static inline uint64_t link_to(uint32_t at)
+{
+    return VIRTQ_DESC_FLAG(VIRTQ_DESC_F_NEXT) | (uint64_t)at << 44;
 }
 
 static inline uint32_t link_next(uint64_t link)
 {
-    return (uint32_t)(link >> 48);
+    return (uint32_t)(link >> 44); /* no flag is that high */
+}
+
+static inline uint32_t chain_of(uint32_t tail_at, uint32_t count)
+{
+    return NUMBER(tail_at) | count << 16;
+}
+
+static inline uint32_t chain_tail(uint32_t chain)
+{
+    return AT(chain & 0x7fffu);
+}
+
+static inline uint32_t chain_count(uint32_t chain)
+{
+    return chain >> 16;
 }
 
 /* ---- Adding ------------------------------------------------------------- */
 
-/* Takes a filled chain from the free list and puts it in the ring. */
-static inline int commit(struct vdrv_queue *q, uint32_t head, uint32_t tail,
-                         uint32_t next_free, uint32_t count, uint32_t limit,
-                         void *cookie)
+/*
+ * Takes a filled chain from the free list and puts it in the ring.  Its cookie
+ * is in place already.
+ */
+static inline int commit(struct vdrv_queue *q, uint32_t head, uint32_t chain,
+                         uint32_t count, uint32_t next_free, uint32_t limit)
 {
     struct virtq_avail *avail = q->driver;
-    struct vdrv_queue_slot *s = &q->slot[head];
+    struct vdrv_queue_slot *s = slot_at(q, head);
+    const uint32_t idx = q->avail_idx;
 
-    s->cookie = cookie;
     s->limit = limit;
-    s->tail = (uint16_t)tail;
-    s->count = (uint16_t)count;
-    q->free_head = (uint16_t)next_free;
+    s->chain = chain;
+    q->free_at = next_free;
     q->nfree -= count;
     /* 2.7.13.2; the index is published by kick. */
-    avail->ring[q->avail_idx & (q->size - 1)] = le16((uint16_t)head);
-    q->avail_idx++;
+    avail->ring[idx & q->mask] = le16((uint16_t)NUMBER(head));
+    q->avail_idx = idx + 1;
     return VDRV_OK;
+}
+
+/* Undoes the first `count` mappings of a chain that was not added. */
+static void unmap_some(struct vdrv_queue *q, uint32_t at, uint32_t count)
+{
+    for (; q->map != NULL && count > 0; count--) {
+        vdrv__queue_unmap(q, &q->map[NUMBER(at)]);
+        at = link_next(slot_at(q, at)->link);
+    }
 }
 
 /*
  * Any chain, mapping what is outside the direct window; one segment may take
- * several descriptors.  Also the place where errors are told apart.
+ * several descriptors.  Also the place where errors are told apart.  There is
+ * a free descriptor, and the cookie is in its place.
  */
 static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
-                      uint32_t nout, uint32_t nin, void *cookie)
+                      uint32_t nout, uint32_t nin)
 {
     const uint64_t n = (uint64_t)nout + nin;
-    struct virtq_desc *desc = q->desc;
-    const uint32_t head = q->free_head;
-    uint32_t i = head, tail = head, count = 0;
+    const uint32_t head = q->free_at;
+    uint32_t at = head, tail = head, chain, count = 0;
     uint64_t total = 0, writable = 0, rest = 0;
     int err = n == 0 || n > q->nfree ? vdrv__queue_refuse(q, n) : VDRV_OK;
 
@@ -94,8 +141,8 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
         const bool in = k >= nout;
         struct vdrv_queue_map m;
 
-        if (count == q->nfree) {
-            err = q->nfree == q->size ? VDRV_ERR_TOO_BIG : VDRV_ERR_AGAIN;
+        if (count == q->max_chain || count == q->nfree) {
+            err = vdrv__queue_refuse(q, (uint64_t)count + 1);
             break;
         }
         err = vdrv__queue_map_run(q, &seg[k], done,
@@ -103,14 +150,14 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
         if (err != VDRV_OK)
             break;
         if (q->map != NULL)
-            q->map[i] = m;
+            q->map[NUMBER(at)] = m;
         total += m.run;
         writable += in ? m.run : 0;
         rest = m.run | VIRTQ_DESC_FLAG(in ? VIRTQ_DESC_F_WRITE : 0);
-        desc[i].addr = le64(m.dma);
-        desc[i].rest = le64(rest | q->link[i]);
-        tail = i;
-        i = link_next(q->link[i]);
+        desc_at(q, at)->addr = le64(m.dma);
+        desc_at(q, at)->rest = le64(rest | slot_at(q, at)->link);
+        tail = at;
+        at = link_next(slot_at(q, at)->link);
         count++;
         done += m.run;
         if (done == seg[k].len) {
@@ -121,80 +168,182 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
     if (err == VDRV_OK && total > BYTES_MAX) /* 2.7.5.1 */
         err = VDRV_ERR_TOO_BIG;
     if (err != VDRV_OK) {
-        for (i = head; q->map != NULL && count > 0; count--) {
-            vdrv__queue_unmap(q, &q->map[i]);
-            i = link_next(q->link[i]);
-        }
+        unmap_some(q, head, count);
         return err;
     }
-    desc[tail].rest = le64(rest);
+    desc_at(q, tail)->rest = le64(rest);
+    chain = chain_of(tail, count);
     if (q->map != NULL)
-        tail |= TAIL_MAPPED;
-    return commit(q, head, tail, i, count, (uint32_t)writable + 1, cookie);
+        chain |= CHAIN_MAPPED;
+    return commit(q, head, chain, count, at, (uint32_t)writable + 1);
+}
+
+/* A chain being written: everything here lives in registers. */
+struct chain {
+    uint32_t at;   /* the next descriptor */
+    uint32_t tail; /* the last one written */
+    uint64_t rest; /* its second half, without a link */
+    uint64_t total;
+    uint64_t writable;
+};
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+/* Not cloned for the constants it is called with, either. */
+#if defined(__clang__)
+#define NOINLINE static __attribute__((noinline))
+#else
+#define NOINLINE static __attribute__((noipa))
+#endif
+
+/* Appends one segment; false when it may need mapping. */
+ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                          const bool in, const bool last, struct chain *c)
+{
+    struct virtq_desc *d = desc_at(q, c->at);
+    const uint64_t link = slot_at(q, c->at)->link;
+    uint64_t addr, len;
+
+    if (unlikely(!vdrv__queue_direct(q, seg, &addr, &len)))
+        return false;
+    c->tail = c->at;
+    c->at = link_next(link);
+    c->rest = len | VIRTQ_DESC_FLAG(in ? VIRTQ_DESC_F_WRITE : 0);
+    c->total += len;
+    c->writable += in ? len : 0;
+    d->addr = le64(addr);
+    d->rest = le64(last ? c->rest : c->rest | link);
+    return true;
+}
+
+#if !defined(__OPTIMIZE_SIZE__)
+/*
+ * The shapes that drivers use are a function each, where the counts are
+ * constants.  All take the same arguments, so that nothing has to be moved.
+ */
+ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                            const uint32_t nout, const uint32_t nin,
+                            void *cookie)
+{
+    const uint32_t n = nout + nin, head = q->free_at;
+    struct chain c = {.at = head};
+
+    if (unlikely(n > q->nfree))
+        return vdrv__queue_refuse(q, n);
+    q->cookie[NUMBER(head)] = cookie;
+    if (unlikely(!append(q, &seg[0], nout < 1, n == 1, &c)) ||
+        (n > 1 && unlikely(!append(q, &seg[1], nout < 2, n == 2, &c))) ||
+        (n > 2 && unlikely(!append(q, &seg[2], nout < 3, n == 3, &c))))
+        return add_mapped(q, seg, nout, nin);
+    return commit(q, head, chain_of(c.tail, n), n, c.at,
+                  (uint32_t)c.writable + 1);
+}
+
+/* No three short segments exceed what a chain may hold. */
+_Static_assert(3 * (uint64_t)VDRV__SHORT_SEG < BYTES_MAX, "2.7.5.1");
+
+NOINLINE int add_out(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                     uint32_t nout, uint32_t nin, void *cookie)
+{
+    (void)nout;
+    (void)nin;
+    return add_shape(q, seg, 1, 0, cookie);
+}
+
+NOINLINE int add_out2(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                      uint32_t nout, uint32_t nin, void *cookie)
+{
+    (void)nout;
+    (void)nin;
+    return add_shape(q, seg, 2, 0, cookie);
+}
+
+NOINLINE int add_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                    uint32_t nout, uint32_t nin, void *cookie)
+{
+    (void)nout;
+    (void)nin;
+    return add_shape(q, seg, 0, 1, cookie);
+}
+
+NOINLINE int add_out_in2(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                         uint32_t nout, uint32_t nin, void *cookie)
+{
+    (void)nout;
+    (void)nin;
+    return add_shape(q, seg, 1, 2, cookie);
+}
+
+NOINLINE int add_out2_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                         uint32_t nout, uint32_t nin, void *cookie)
+{
+    (void)nout;
+    (void)nin;
+    return add_shape(q, seg, 2, 1, cookie);
+}
+
+#endif
+
+NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                     uint32_t nout, uint32_t nin, void *cookie)
+{
+    const uint64_t n = (uint64_t)nout + nin;
+    const uint32_t head = q->free_at;
+    struct chain c = {.at = head};
+
+    if (n - 1 >= q->nfree) /* none, or more than there is room for */
+        return vdrv__queue_refuse(q, n);
+    q->cookie[NUMBER(head)] = cookie;
+    for (uint32_t k = 0; k < n; k++) {
+        if (!append(q, &seg[k], k >= nout, false, &c))
+            return add_mapped(q, seg, nout, nin);
+    }
+    if (c.total > BYTES_MAX) /* 2.7.5.1 */
+        return VDRV_ERR_TOO_BIG;
+    desc_at(q, c.tail)->rest = le64(c.rest);
+    return commit(q, head, chain_of(c.tail, (uint32_t)n), (uint32_t)n, c.at,
+                  (uint32_t)c.writable + 1);
 }
 
 static int add_direct(struct vdrv_queue *q, const struct vdrv_seg *seg,
                       uint32_t nout, uint32_t nin, void *cookie)
 {
-    const uint64_t n = (uint64_t)nout + nin;
-    struct virtq_desc *desc = q->desc;
-    const uint64_t *link = q->link;
-    const uint32_t head = q->free_head;
-    const struct vdrv_seg *const first_in = seg + nout;
-    const struct vdrv_seg *const end = seg + n;
-    const struct vdrv_seg *s = seg;
-    uint32_t i = head, tail = head;
-    uint64_t addr, readable = 0, writable = 0, rest = 0;
-
-    if (unlikely(n - 1 >= q->nfree)) /* none, or more than there is room for */
-        return vdrv__queue_refuse(q, n);
-    for (; s != first_in; s++) {
-        if (unlikely(!vdrv__queue_direct(q, s, &addr)))
-            return add_mapped(q, seg, nout, nin, cookie);
-        tail = i;
-        rest = s->len;
-        readable += s->len;
-        desc[i].addr = le64(addr);
-        desc[i].rest = le64(rest | link[i]);
-        i = link_next(link[i]);
+#if !defined(__OPTIMIZE_SIZE__)
+    if (nout == 1) {
+        if (nin == 2)
+            return add_out_in2(q, seg, nout, nin, cookie);
+        if (nin == 0)
+            return add_out(q, seg, nout, nin, cookie);
+    } else if (nout == 2) {
+        if (nin == 0)
+            return add_out2(q, seg, nout, nin, cookie);
+        if (nin == 1)
+            return add_out2_in(q, seg, nout, nin, cookie);
+    } else if (nout == 0 && nin == 1) {
+        return add_in(q, seg, nout, nin, cookie);
     }
-    for (; s != end; s++) {
-        if (unlikely(!vdrv__queue_direct(q, s, &addr)))
-            return add_mapped(q, seg, nout, nin, cookie);
-        tail = i;
-        rest = s->len | VIRTQ_DESC_FLAG(VIRTQ_DESC_F_WRITE);
-        writable += s->len;
-        desc[i].addr = le64(addr);
-        desc[i].rest = le64(rest | link[i]);
-        i = link_next(link[i]);
-    }
-    if (unlikely(readable + writable > BYTES_MAX)) /* 2.7.5.1 */
-        return VDRV_ERR_TOO_BIG;
-    desc[tail].rest = le64(rest);
-    return commit(q, head, tail, i, (uint32_t)n, (uint32_t)writable + 1,
-                  cookie);
+#endif
+    return add_any(q, seg, nout, nin, cookie);
 }
 
 /* 2.7.5.3: one descriptor that refers to a table of the head's own. */
 static int commit_indirect(struct vdrv_queue *q, uint32_t n, uint32_t writable,
-                           uint32_t mapped, void *cookie)
+                           uint32_t mapped)
 {
-    struct virtq_desc *desc = q->desc;
-    const uint32_t head = q->free_head;
-    const uint64_t bytes = sizeof(*desc) * (uint64_t)q->indirect;
+    const uint32_t head = q->free_at;
+    struct virtq_desc *d = desc_at(q, head);
 
-    desc[head].addr = le64(q->tables_dma + bytes * head);
-    desc[head].rest = le64(sizeof(*desc) * (uint64_t)n |
-                           VIRTQ_DESC_FLAG(VIRTQ_DESC_F_INDIRECT));
-    return commit(q, head, head | mapped, link_next(q->link[head]), 1,
-                  writable + 1, cookie);
+    d->addr = le64(q->tables_dma + (uint64_t)head * q->indirect);
+    d->rest =
+        le64(sizeof(*d) * (uint64_t)n | VIRTQ_DESC_FLAG(VIRTQ_DESC_F_INDIRECT));
+    return commit(q, head, chain_of(head, 1) | mapped, 1,
+                  link_next(slot_at(q, head)->link), writable + 1);
 }
 
 static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
-                               uint32_t nout, uint32_t nin, void *cookie)
+                               uint32_t nout, uint32_t nin)
 {
     const uint32_t n = nout + nin;
-    const size_t base = (size_t)q->indirect * q->free_head;
+    const size_t base = (size_t)q->indirect * NUMBER(q->free_at);
     struct virtq_desc *table = (struct virtq_desc *)q->tables + base;
     struct vdrv_queue_map *map = q->table_map + base;
     uint64_t total = 0, writable = 0;
@@ -202,7 +351,7 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
     int err = VDRV_OK;
 
     if (q->table_map == NULL) /* nothing can be mapped: say why */
-        return add_mapped(q, seg, nout, nin, cookie);
+        return add_mapped(q, seg, nout, nin);
     for (uint32_t k = 0, done = 0; k < n && count < q->indirect;) {
         const bool in = k >= nout;
 
@@ -213,7 +362,7 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
         total += map[count].run;
         writable += in ? map[count].run : 0;
         table[count].addr = le64(map[count].dma);
-        table[count].rest = le64(map[count].run | link_to(count + 1) |
+        table[count].rest = le64(map[count].run | link_to(AT(count + 1)) |
                                  VIRTQ_DESC_FLAG(in ? VIRTQ_DESC_F_WRITE : 0));
         done += map[count++].run;
         if (done == seg[k].len) {
@@ -228,16 +377,16 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
                 }
                 if (count < q->indirect)
                     map[count].dir = MAP_END;
-                q->map[q->free_head].dir = MAP_END;
+                q->map[NUMBER(q->free_at)].dir = MAP_END;
                 return commit_indirect(q, count, (uint32_t)writable,
-                                       TAIL_MAPPED, cookie);
+                                       CHAIN_MAPPED);
             }
         }
     }
     while (count > 0)
         vdrv__queue_unmap(q, &map[--count]);
     /* More runs than a table holds: as a plain chain. */
-    return err != VDRV_OK ? err : add_mapped(q, seg, nout, nin, cookie);
+    return err != VDRV_OK ? err : add_mapped(q, seg, nout, nin);
 }
 
 static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
@@ -245,31 +394,32 @@ static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
 {
     const uint64_t n = (uint64_t)nout + nin;
     struct virtq_desc *table = q->tables;
-    uint64_t addr, readable = 0, writable = 0;
+    uint64_t addr, len, readable = 0, writable = 0;
 
     if (unlikely(n - 2 > (uint64_t)q->indirect - 2 || q->nfree == 0))
         return add_direct(q, seg, nout, nin, cookie);
-    table += (size_t)q->indirect * q->free_head;
+    table += (size_t)q->indirect * NUMBER(q->free_at);
+    q->cookie[NUMBER(q->free_at)] = cookie;
     for (uint32_t k = 0; k < nout; k++) {
-        if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr)))
-            return add_indirect_mapped(q, seg, nout, nin, cookie);
-        readable += seg[k].len;
+        if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr, &len)))
+            return add_indirect_mapped(q, seg, nout, nin);
+        readable += len;
         table[k].addr = le64(addr);
-        table[k].rest = le64(seg[k].len | link_to(k + 1));
+        table[k].rest = le64(len | link_to(AT(k + 1)));
     }
     for (uint32_t k = nout; k < n; k++) {
-        if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr)))
-            return add_indirect_mapped(q, seg, nout, nin, cookie);
-        writable += seg[k].len;
+        if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr, &len)))
+            return add_indirect_mapped(q, seg, nout, nin);
+        writable += len;
         table[k].addr = le64(addr);
-        table[k].rest = le64(seg[k].len | link_to(k + 1) |
+        table[k].rest = le64(len | link_to(AT(k + 1)) |
                              VIRTQ_DESC_FLAG(VIRTQ_DESC_F_WRITE));
     }
     if (unlikely(readable + writable > BYTES_MAX)) /* 2.7.5.1 */
         return VDRV_ERR_TOO_BIG;
     table[n - 1].rest = le64(
         seg[n - 1].len | VIRTQ_DESC_FLAG(nin != 0 ? VIRTQ_DESC_F_WRITE : 0));
-    return commit_indirect(q, (uint32_t)n, (uint32_t)writable, 0, cookie);
+    return commit_indirect(q, (uint32_t)n, (uint32_t)writable, 0);
 }
 
 /* ---- Notifying ---------------------------------------------------------- */
@@ -278,7 +428,7 @@ static int kick(struct vdrv_queue *q)
 {
     struct virtq_avail *avail = q->driver;
     const struct virtq_used *used = q->device;
-    const uint16_t old = q->published, new = q->avail_idx;
+    const uint16_t old = q->published, new = (uint16_t)q->avail_idx;
     bool wanted;
 
     if (old == new)
@@ -304,10 +454,10 @@ static int kick(struct vdrv_queue *q)
 /* ---- Reaping ------------------------------------------------------------ */
 
 /* Undoes the mappings of a chain that came back. */
-static void unmap_chain(struct vdrv_queue *q, uint32_t head)
+static void unmap_chain(struct vdrv_queue *q, uint32_t at)
 {
-    const struct vdrv_queue_slot *s = &q->slot[head];
-    const uint32_t tail = s->tail & ~TAIL_MAPPED;
+    const uint32_t tail = chain_tail(slot_at(q, at)->chain);
+    const uint32_t head = NUMBER(at);
 
     if (q->map[head].dir == MAP_END) { /* the chain is in a table */
         const struct vdrv_queue_map *m =
@@ -317,9 +467,9 @@ static void unmap_chain(struct vdrv_queue *q, uint32_t head)
             vdrv__queue_unmap(q, &m[k]);
         return;
     }
-    for (uint32_t i = head;; i = link_next(q->link[i])) {
-        vdrv__queue_unmap(q, &q->map[i]);
-        if (i == tail)
+    for (;; at = link_next(slot_at(q, at)->link)) {
+        vdrv__queue_unmap(q, &q->map[NUMBER(at)]);
+        if (at == tail)
             break;
     }
 }
@@ -339,22 +489,29 @@ static bool excuse_length(struct vdrv_queue *q, const struct vdrv_queue_slot *s,
     return true;
 }
 
-static inline int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
+static int broken_element(struct vdrv_queue *q, uint32_t good)
+{
+    const int err = vdrv__queue_protocol(
+        q, "used element with an id or a length that was not posted; queue");
+
+    return good > 0 ? (int)good : err;
+}
+
+ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
                             uint32_t max, const bool mapped)
 {
     const struct virtq_used *used = q->device;
     const uint16_t idx = shared_consume16(&used->idx); /* 2.7.14 */
-    const uint32_t mask = q->size - 1;
-    uint16_t pos = q->used_idx;
+    const uint32_t mask = q->mask;
+    uint32_t pos = q->used_idx, end;
     uint32_t n = (uint16_t)(idx - pos);
-    uint32_t free_head = q->free_head, nfree = q->nfree, k;
+    uint32_t free_at = q->free_at, nfree = q->nfree;
 
     if (unlikely(n > (uint16_t)(q->published - pos)))
         return vdrv__queue_protocol(q, "used index beyond what was offered; "
                                        "queue");
-    if (n > max)
-        n = max;
-    for (k = 0; k < n; k++, pos++) {
+    n = n < max ? n : max;
+    for (end = pos + n; pos != end; pos++, out++) {
         const struct virtq_used_elem *e = &used->ring[pos & mask];
         const uint32_t id = shared_load32(&e->id);
         uint32_t len = shared_load32(&e->len);
@@ -362,29 +519,23 @@ static inline int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
 
         if (unlikely(id > mask))
             break;
-        s = &q->slot[id];
+        s = slot_at(q, AT(id));
         if (unlikely(len >= s->limit) && !excuse_length(q, s, &len))
             break;
-        if (mapped && (s->tail & TAIL_MAPPED) != 0)
-            unmap_chain(q, id);
-        out[k].cookie = s->cookie;
-        out[k].len = len;
+        if (mapped && (s->chain & CHAIN_MAPPED) != 0)
+            unmap_chain(q, AT(id));
+        out->cookie = q->cookie[id];
+        out->len = len;
         s->limit = 0;
-        q->link[mapped ? s->tail & ~TAIL_MAPPED : s->tail] = link_to(free_head);
-        free_head = id;
-        nfree += s->count;
+        nfree += chain_count(s->chain);
+        slot_at(q, chain_tail(s->chain))->link = link_to(free_at);
+        free_at = AT(id);
     }
-    q->used_idx = pos;
-    q->free_head = (uint16_t)free_head;
+    q->used_idx = (uint16_t)pos;
+    q->free_at = free_at;
     q->nfree = nfree;
-    if (unlikely(k < n)) {
-        const int err = vdrv__queue_protocol(
-            q, "used element with an id or a length that was not posted; "
-               "queue");
-
-        return k > 0 ? (int)k : err;
-    }
-    return (int)k;
+    n -= end - pos;
+    return likely(pos == end) ? (int)n : broken_element(q, n);
 }
 
 static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
@@ -407,9 +558,9 @@ bool vdrv_queue_drain(struct vdrv_queue *q, void **cookie)
         if (s->limit == 0)
             continue;
         s->limit = 0;
-        if ((s->tail & TAIL_MAPPED) != 0)
-            unmap_chain(q, head);
-        *cookie = s->cookie;
+        if ((s->chain & CHAIN_MAPPED) != 0)
+            unmap_chain(q, AT(head));
+        *cookie = q->cookie[head];
         return true;
     }
     return false;
@@ -448,9 +599,10 @@ static uint32_t split_outstanding(const struct vdrv_queue *q)
 static void split_reset(struct vdrv_queue *q)
 {
     for (uint32_t i = 0; i < q->size; i++)
-        q->link[i] = link_to((i + 1) & (q->size - 1));
+        q->slot[i].link = link_to(AT((i + 1) & (q->size - 1)));
     q->nfree = q->size;
-    q->free_head = 0;
+    q->mask = q->size - 1;
+    q->free_at = 0;
     q->avail_idx = 0;
     q->published = 0;
     q->used_idx = 0;

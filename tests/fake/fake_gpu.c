@@ -31,7 +31,7 @@ static void bad(struct fake_gpu *g, const char *id, const char *what,
                    (unsigned long long)value);
 }
 
-/* ---- Resources --------------------------------------------------------------- */
+/* ---- Resources ------------------------------------------------------ */
 
 struct fake_gpu_resource *fake_gpu_find(struct fake_gpu *g, uint32_t id)
 {
@@ -122,7 +122,7 @@ static uint32_t do_unref(struct gpu_cmd *k)
     return FAKE_GPU_OK_NODATA;
 }
 
-/* ---- Backing ---------------------------------------------------------------------- */
+/* ---- Backing -------------------------------------------------------- */
 
 static void read_entries(struct gpu_cmd *k, struct fake_gpu_resource *r)
 {
@@ -196,7 +196,7 @@ static bool from_backing(struct fake_gpu *g, const struct fake_gpu_resource *r,
     return n == 0;
 }
 
-/* ---- Rectangles --------------------------------------------------------------------- */
+/* ---- Rectangles ----------------------------------------------------- */
 
 static struct fake_gpu_rect get_rect(const uint8_t *p)
 {
@@ -235,7 +235,7 @@ static uint32_t do_transfer(struct gpu_cmd *k)
     return FAKE_GPU_OK_NODATA;
 }
 
-/* ---- Scanouts -------------------------------------------------------------------------- */
+/* ---- Scanouts ------------------------------------------------------- */
 
 static uint32_t do_set_scanout(struct gpu_cmd *k)
 {
@@ -289,7 +289,8 @@ static void show(struct fake_gpu_scanout *s, const struct fake_gpu_resource *r,
         for (uint32_t x = 0; x < s->rect.w; x++) {
             uint32_t rx = s->rect.x + x, ry = s->rect.y + y;
 
-            if (rx < a.x || rx - a.x >= a.w || ry < a.y || ry - a.y >= a.h)
+            /* Before the rectangle, the difference wraps to something huge. */
+            if (rx - a.x >= a.w || ry - a.y >= a.h)
                 continue;
             s->picture[(size_t)y * s->rect.w + x] =
                 colour(r->format, r->data + 4 * ((size_t)ry * r->width + rx)) &
@@ -325,7 +326,7 @@ uint32_t fake_gpu_pixel(const struct fake_gpu *g, uint32_t scanout, uint32_t x,
     return s->picture[(size_t)y * s->rect.w + x];
 }
 
-/* ---- What there is to know ------------------------------------------------------------------ */
+/* ---- What there is to know ------------------------------------------ */
 
 static uint32_t do_display_info(struct gpu_cmd *k)
 {
@@ -395,7 +396,7 @@ void fake_gpu_edid(uint8_t *edid, uint32_t width, uint32_t height)
     edid[127] = (uint8_t)-sum;
 }
 
-/* ---- Cursor ------------------------------------------------------------------------------------ */
+/* ---- Cursor --------------------------------------------------------- */
 
 static uint32_t cursor_image(struct fake_gpu *g, uint32_t id)
 {
@@ -437,7 +438,7 @@ static uint32_t do_cursor(struct gpu_cmd *k)
     return status;
 }
 
-/* ---- Commands --------------------------------------------------------------------------------------- */
+/* ---- Commands ------------------------------------------------------- */
 
 /* Bytes of each command with its header; ATTACH has entries behind it. */
 static const struct command {
@@ -558,7 +559,7 @@ static uint32_t gpu_serve(struct fake_dev *d, struct fake_chain *c)
     return answer(&k, type, t);
 }
 
-/* ---- Configuration, life ------------------------------------------------------------------------------ */
+/* ---- Configuration, life -------------------------------------------- */
 
 static void gpu_written(struct fake_dev *d, uint32_t off, uint32_t width)
 {

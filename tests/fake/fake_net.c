@@ -24,7 +24,7 @@ static bool has(const struct fake_net *n, unsigned bit)
     return fake_dev_has(&n->dev, bit);
 }
 
-/* ---- Header and checksum --------------------------------------------------------- */
+/* ---- Header and checksum -------------------------------------------- */
 
 static void header_get(const uint8_t *h, uint32_t size, struct fake_net_meta *m)
 {
@@ -78,7 +78,7 @@ static void complete_csum(struct fake_net *n, uint8_t *frame, size_t len,
     frame[at + 1] = (uint8_t)sum;
 }
 
-/* ---- Transmit ------------------------------------------------------------------------ */
+/* ---- Transmit ------------------------------------------------------- */
 
 static void check_gso(struct fake_net *n, const struct fake_net_meta *m)
 {
@@ -139,7 +139,7 @@ static void send_frame(struct fake_net *n, struct fake_chain *c)
         n->on_frame(n->on_frame_arg, n, c->q->index / 2u, n->last, len, &m);
 }
 
-/* ---- Receive ------------------------------------------------------------------------------ */
+/* ---- Receive -------------------------------------------------------- */
 
 static bool is_rx(const struct fake_net *n, const struct fake_queue *q)
 {
@@ -278,7 +278,7 @@ uint32_t fake_net_rx_room(struct fake_net *n, uint32_t pair)
            (uint16_t)(fake_split_avail_idx(q) - q->next_avail);
 }
 
-/* ---- Control queue ----------------------------------------------------------------------------- */
+/* ---- Control queue -------------------------------------------------- */
 
 /* A command: class, number and data; the ack is the answer. */
 struct ctrl {
@@ -440,7 +440,7 @@ static uint32_t net_serve(struct fake_dev *d, struct fake_chain *c)
     return 0;
 }
 
-/* ---- Features, link --------------------------------------------------------------------------------- */
+/* ---- Features, link ------------------------------------------------- */
 
 struct net_dep {
     unsigned bit, on;
@@ -503,7 +503,7 @@ void fake_net_announce(struct fake_net *n)
     fake_dev_config_changed(&n->dev);
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------- */
 
 static void defaults(struct fake_net_config *c)
 {

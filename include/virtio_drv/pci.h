@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Virtio over PCI (VirtIO 1.4, 4.1): probing one function, or finding the next
+ * device in a walk over the bus.
+ *
+ * A kernel with a PCI layer of its own fills in a struct vdrv_pci_ops and
+ * calls vdrv_pci_probe() for each function of vendor 0x1af4.  A kernel without
+ * one, here on a PC (vdrv_pci_ecam_init() elsewhere):
+ *
+ *     vdrv_pci_ports_init(&hal, &ops);
+ *     vdrv_pci_walk_init(&walk, &ops, 0, 255);
+ *     while (vdrv_pci_find(&pci, &hal, &walk, NULL, 0) == VDRV_OK)
+ *         ... pci.transport.device_id says what it is; one struct vdrv_pci
+ *             for each device that is kept ...
+ */
+#ifndef VIRTIO_DRV_PCI_H
+#define VIRTIO_DRV_PCI_H
+
+#include <virtio_drv/pci_bus.h>
+#include <virtio_drv/transport.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Registers of one structure, as the CPU reaches them. */
+struct vdrv_pci_region {
+    uintptr_t addr;
+    uint32_t space; /* VDRV_SPACE_* */
+    uint32_t size;  /* bytes; 0: not there */
+};
+
+/* Caller-allocated; its first member is the transport for a device driver. */
+struct vdrv_pci {
+    struct vdrv_transport transport;
+    const struct vdrv_pci_ops *bus; /* readable: where it was found */
+    uint32_t fn;
+    uint32_t irq_line;      /* Interrupt Line, as firmware left it */
+    uint32_t irq_pin;       /* 1 to 4: INTA to INTD; 0: none */
+    uint32_t msix;          /* offset of the MSI-X capability; 0: none */
+    uint32_t config_vector; /* private from here */
+    uint32_t multiplier;
+    struct vdrv_pci_region common;
+    struct vdrv_pci_region notify;
+    struct vdrv_pci_region isr;
+    struct vdrv_pci_region config;
+};
+
+/*
+ * Looks for a device at function `fn`.  On VDRV_OK its structures are mapped,
+ * decoding and bus mastering are on, INTx is not disabled, and
+ * `pci->transport.device_id` says what it is; no virtio register has been
+ * touched.  On an error the command register is as it was.  `hal` and `ops`
+ * must outlive `pci`.
+ *
+ * Never assigns an address.  The BARs that hold virtio structures are sized
+ * (see vdrv_pci_bar_read()).  When MSI-X is on already, the caller's own layer
+ * has made its table: vectors are then numbers of that table.
+ *
+ * Of several capabilities of one type the first usable one is taken; the log
+ * says why others are not.  Structures may overlap: nothing is read from one
+ * that was checked through another.
+ *
+ * NO_DEVICE: nothing there, another vendor, or an id that no virtio device
+ * has; quiet.  UNSUPPORTED: the device has the legacy interface only, or one
+ * of its BARs has no address; the log says what to do.  PROTOCOL: a structure
+ * is missing or malformed; the log says which rule was broken.  INVALID: NULL,
+ * or a structure cannot be mapped. [alone]
+ */
+int vdrv_pci_probe(struct vdrv_pci *pci, const struct vdrv_hal *hal,
+                   const struct vdrv_pci_ops *ops, uint32_t fn);
+
+/*
+ * Probes the next functions of a walk until one holds a device (of virtio type
+ * `device_id`, or any for 0): call until NO_DEVICE.  With `windows`, BARs of
+ * virtio functions on the walk's first bus that have no address get one, clear
+ * of what firmware has assigned; NULL where firmware assigns all of them (a
+ * PC).  Unusable devices are logged and passed over, other types left alone.
+ * INVALID: NULL arguments. [alone]
+ */
+int vdrv_pci_find(struct vdrv_pci *pci, const struct vdrv_hal *hal,
+                  struct vdrv_pci_walk *walk, struct vdrv_pci_windows *windows,
+                  uint32_t device_id);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

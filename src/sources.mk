@@ -1,0 +1,32 @@
+# The library for other people's makefiles:
+#
+#     VDRV_DIR := third_party/libvirtio_drv
+#     include $(VDRV_DIR)/src/sources.mk
+#     # compile $(VDRV_SRCS) with $(VDRV_INCLUDES)
+#
+# Any C11 compiler flags of yours will do; -ffreestanding is welcome.
+
+VDRV_DIR ?= .
+VDRV_INCLUDES := -I$(VDRV_DIR)/include
+VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
+	core/vdrv_arena.c \
+	core/vdrv_reg.c \
+	core/vdrv_strerror.c \
+	core/vdrv_wait.c \
+	device/vdrv_blk.c \
+	device/vdrv_blk_config.c \
+	device/vdrv_driver.c \
+	queue/vdrv_queue.c \
+	queue/vdrv_split.c \
+	trait/vdrv_base.c \
+	trait/vdrv_block.c \
+	transport/vdrv_mmio.c \
+	transport/vdrv_pci.c \
+	transport/vdrv_pci_access.c \
+	transport/vdrv_pci_bar.c \
+	transport/vdrv_pci_check.c \
+	transport/vdrv_pci_find.c \
+	transport/vdrv_pci_probe.c \
+	transport/vdrv_pci_walk.c \
+	transport/vdrv_transport.c \
+	transport/vdrv_transport_log.c)

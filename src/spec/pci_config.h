@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Configuration space as PCI Local Bus 3.0, chapter 6, lays it out. */
+#ifndef VDRV_SPEC_PCI_CONFIG_H
+#define VDRV_SPEC_PCI_CONFIG_H
+
+#define PCI_VENDOR_ID           0x00u /* 2 bytes; device id in the next 2 */
+#define PCI_COMMAND             0x04u /* 2 */
+#define PCI_STATUS              0x06u /* 2; writing ones clears bits */
+#define PCI_HEADER_TYPE         0x0eu /* 1 */
+#define PCI_BASE_ADDRESS_0      0x10u /* 4, six times */
+#define PCI_SECONDARY_BUS       0x19u /* 1; header type 1 */
+#define PCI_SUBSYSTEM_VENDOR_ID 0x2cu /* 2 */
+#define PCI_CAPABILITY_LIST     0x34u /* 1 */
+#define PCI_INTERRUPT_LINE      0x3cu /* 1 */
+#define PCI_INTERRUPT_PIN       0x3du /* 1 */
+
+#define PCI_COMMAND_IO           0x0001u
+#define PCI_COMMAND_MEMORY       0x0002u
+#define PCI_COMMAND_MASTER       0x0004u
+#define PCI_COMMAND_INTX_DISABLE 0x0400u
+
+#define PCI_STATUS_CAP_LIST 0x0010u
+
+#define PCI_HEADER_TYPE_MASK   0x7fu
+#define PCI_HEADER_TYPE_NORMAL 0x00u
+#define PCI_HEADER_TYPE_BRIDGE 0x01u
+#define PCI_HEADER_TYPE_MULTI  0x80u
+
+#define PCI_BASE_ADDRESS_SPACE_IO      0x1u
+#define PCI_BASE_ADDRESS_IO_MASK       0xfffffffcu
+#define PCI_BASE_ADDRESS_MEM_TYPE_MASK 0x6u
+#define PCI_BASE_ADDRESS_MEM_TYPE_32   0x0u
+#define PCI_BASE_ADDRESS_MEM_TYPE_64   0x4u
+#define PCI_BASE_ADDRESS_MEM_PREFETCH  0x8u
+#define PCI_BASE_ADDRESS_MEM_MASK      0xfffffff0u
+
+#define PCI_STD_SPACE       0x100u /* bytes without extended capabilities */
+#define PCI_STD_HEADER_SIZE 0x40u
+#define PCI_CAP_MAX         48u /* as many of 4 bytes find room */
+
+#define PCI_CAP_ID_VNDR 0x09u
+#define PCI_CAP_ID_MSIX 0x11u
+
+#define PCI_MSIX_FLAGS        2u /* 2 bytes, from the capability's start */
+#define PCI_MSIX_FLAGS_QSIZE  0x07ffu
+#define PCI_MSIX_FLAGS_ENABLE 0x8000u
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the PCI sources share: pure checks of what a device says about itself,
+ * each answering NULL or the rule that was broken.  No I/O in them.
+ */
+#ifndef VDRV_TRANSPORT_PCI_IMPL_H
+#define VDRV_TRANSPORT_PCI_IMPL_H
+
+#include <virtio_drv/pci.h>
+
+/* A broken rule: the code that it becomes, and the words for the log. */
+struct vdrv__pci_fault {
+    int err;
+    const char *text;
+};
+
+/* A virtio capability, each field read once. */
+struct vdrv__pci_cap {
+    uint32_t pos; /* where it is in configuration space */
+    uint32_t len;
+    uint32_t type;
+    uint32_t bar;
+    uint32_t offset;
+    uint32_t length;
+    uint32_t multiplier; /* NOTIFY_CFG only */
+};
+
+/* Does the capability itself fit?  Looks at pos, len and type only. */
+const struct vdrv__pci_fault *vdrv__validate_pci_cap_len(
+    const struct vdrv__pci_cap *cap);
+
+/* Is the structure of the capability inside the BAR, and of use? */
+const struct vdrv__pci_fault *vdrv__validate_pci_cap(
+    const struct vdrv__pci_cap *cap, const struct vdrv_pci_bar *bar);
+
+/*
+ * Where the notifications of a queue go, from the start of a notify structure
+ * of `size` bytes at `addr`, `width` bytes wide.
+ */
+const struct vdrv__pci_fault *vdrv__validate_pci_notify(
+    const struct vdrv_pci_region *notify, uint32_t multiplier,
+    uint32_t queue_notify_off, uint32_t width, uint32_t *offset);
+
+/* A BAR as it was read (`addr`), and after writing ones to it (`mask`). */
+struct vdrv__pci_raw_bar {
+    uint32_t addr[2];
+    uint32_t mask[2]; /* [1] of 64-bit memory BARs only */
+};
+
+/* Is this the low half of a 64-bit BAR? */
+bool vdrv__pci_bar_is_wide(uint32_t addr);
+
+const struct vdrv__pci_fault *vdrv__validate_pci_bar(
+    const struct vdrv__pci_raw_bar *raw, struct vdrv_pci_bar *bar);
+
+/* vdrv_pci_bar_read(), with words.  The arguments are there. */
+const struct vdrv__pci_fault *vdrv__pci_bar_read(const struct vdrv_pci_ops *ops,
+                                                 uint32_t fn, uint32_t index,
+                                                 struct vdrv_pci_bar *bar);
+
+/* BARs in the function's header: 6, 2, or 0. */
+uint32_t vdrv__pci_bar_count(const struct vdrv_pci_ops *ops, uint32_t fn);
+
+/* Virtio type for the register at PCI_VENDOR_ID; 0: not a virtio device. */
+uint32_t vdrv__pci_type(uint32_t id);
+
+/* The transport that a probe of a modern device sets up. */
+extern const struct vdrv_transport_ops vdrv__pci_ops;
+
+/* Fills in what vdrv_transport_log() needs, and clears the rest. */
+void vdrv__pci_clear(struct vdrv_pci *pci, const struct vdrv_hal *hal,
+                     const struct vdrv_pci_ops *ops, uint32_t fn);
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Instructions and nanoseconds per request of the ring, driver side only:
+ * add, kick decision and burst reap.  The device below answers between the
+ * counted functions, which are the ones named drv_*: callgrind counts them
+ * with --toggle-collect='drv_*'.
+ *
+ *     bench_ring <layout> <segments> <batch> <requests> [ring size]
+ *
+ * prints "requests ns-per-request"; layout is direct, indirect or noevent.
+ *
+ *     bench_ring bytes 0 0 0
+ *
+ * prints the bytes per entry of a large ring: shared, private.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <virtio_drv/queue.h>
+
+#define MAX_BATCH 32
+
+struct desc {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t flags, next;
+};
+
+/* ---- A transport that is only memory ------------------------------------- */
+
+static struct vdrv_queue_area area;
+static uint32_t doorbell;
+static uint32_t ring_size = 256;
+
+static uint32_t bench_queue_max(struct vdrv_transport *t, uint32_t queue)
+{
+    (void)t;
+    return queue == 0 ? ring_size : 0;
+}
+
+static int bench_queue_enable(struct vdrv_transport *t, uint32_t queue,
+                              const struct vdrv_queue_area *a,
+                              struct vdrv_notify *notify)
+{
+    (void)t;
+    area = *a;
+    notify->addr = (uintptr_t)&doorbell;
+    notify->space = VDRV_SPACE_MEMORY;
+    notify->width = 4;
+    notify->value = queue;
+    return VDRV_OK;
+}
+
+static const struct vdrv_transport_ops bench_ops = {
+    .queue_max = bench_queue_max,
+    .queue_enable = bench_queue_enable,
+};
+
+static void *bench_alloc(void *ctx, size_t size, size_t align, uint64_t limit,
+                         uint32_t flags, uint64_t *dma)
+{
+    void *p = aligned_alloc(align, (size + align - 1) / align * align);
+
+    (void)ctx;
+    (void)limit;
+    (void)flags;
+    *dma = (uint64_t)(uintptr_t)p;
+    return p;
+}
+
+static void bench_free(void *ctx, void *ptr, uint64_t dma, size_t size,
+                       uint32_t flags)
+{
+    (void)ctx;
+    (void)dma;
+    (void)size;
+    (void)flags;
+    free(ptr);
+}
+
+/* ---- The device, outside the count --------------------------------------- */
+
+static uint16_t dev_seen;
+
+/* Completes everything published; writes length 0, or all that is writable. */
+static __attribute__((noinline)) void dev_answer(void)
+{
+    struct desc *desc = (struct desc *)(uintptr_t)area.desc;
+    uint16_t *avail = (uint16_t *)(uintptr_t)area.driver;
+    uint16_t *used = (uint16_t *)(uintptr_t)area.device;
+    uint32_t *elem = (uint32_t *)(uintptr_t)(area.device + 4);
+    const uint16_t idx = __atomic_load_n(&avail[1], __ATOMIC_ACQUIRE);
+    const uint16_t mask = (uint16_t)(area.size - 1);
+
+    for (; dev_seen != idx; dev_seen++) {
+        const uint16_t head = avail[2 + (dev_seen & mask)];
+        struct desc *d = &desc[head], *table = desc;
+        uint32_t len = 0;
+
+        if (d->flags & 4)
+            d = table = (struct desc *)(uintptr_t)d->addr;
+        for (;; d = &table[d->next]) {
+            len += d->flags & 2 ? d->len : 0;
+            if (!(d->flags & 1))
+                break;
+        }
+        elem[2 * (dev_seen & mask)] = head;
+        elem[2 * (dev_seen & mask) + 1] = len;
+    }
+    __atomic_store_n(&used[1], idx, __ATOMIC_RELEASE);
+    /* avail_event: wants to hear of the next one */
+    *(uint16_t *)(void *)(elem + 2 * area.size) = idx;
+}
+
+/* ---- The driver's side ---------------------------------------------------- */
+
+static char header[MAX_BATCH][16], data[4096];
+static unsigned char status[MAX_BATCH];
+
+/* A packet's header alone; header and data; a block read. */
+__attribute__((noinline)) int drv_add1(struct vdrv_queue *q, unsigned i);
+__attribute__((noinline)) int drv_add2(struct vdrv_queue *q, unsigned i);
+__attribute__((noinline)) int drv_add3(struct vdrv_queue *q, unsigned i);
+
+int drv_add1(struct vdrv_queue *q, unsigned i)
+{
+    struct vdrv_seg seg = vdrv_seg_out(header[i], 16);
+
+    return vdrv_queue_add(q, &seg, 1, 0, header[i]);
+}
+
+int drv_add2(struct vdrv_queue *q, unsigned i)
+{
+    struct vdrv_seg seg[2];
+
+    seg[0] = vdrv_seg_out(header[i], 16);
+    seg[1] = vdrv_seg_out(data, 1514);
+    return vdrv_queue_add(q, seg, 2, 0, header[i]);
+}
+
+int drv_add3(struct vdrv_queue *q, unsigned i)
+{
+    struct vdrv_seg seg[3];
+
+    seg[0] = vdrv_seg_out(header[i], 16);
+    seg[1] = vdrv_seg_in(data, sizeof(data));
+    seg[2] = vdrv_seg_in(&status[i], 1);
+    return vdrv_queue_add(q, seg, 1, 2, header[i]);
+}
+
+__attribute__((noinline)) void drv_kick(struct vdrv_queue *q);
+void drv_kick(struct vdrv_queue *q)
+{
+    if (vdrv_queue_kick(q) < 0)
+        abort();
+}
+
+__attribute__((noinline)) int drv_reap(struct vdrv_queue *q,
+                                       struct vdrv_used *used, unsigned max);
+int drv_reap(struct vdrv_queue *q, struct vdrv_used *used, unsigned max)
+{
+    return vdrv_queue_reap(q, used, max);
+}
+
+static void make_queue(struct vdrv_queue *q, struct vdrv_transport *t,
+                       const char *layout)
+{
+    static struct vdrv_hal hal = {.direct_size = UINT64_MAX,
+                                  .dma_alloc = bench_alloc,
+                                  .dma_free = bench_free};
+    const bool indirect = strcmp(layout, "indirect") == 0;
+    struct vdrv_queue_config cfg = {.vector = VDRV_NO_VECTOR,
+                                    .indirect = indirect ? 4 : 0};
+
+    memset(t, 0, sizeof(*t));
+    t->ops = &bench_ops;
+    t->hal = &hal;
+    t->dma_limit = UINT64_MAX;
+    t->features[0] = UINT64_C(1) << 32;
+    if (strcmp(layout, "noevent") != 0)
+        t->features[0] |= UINT64_C(1) << 29;
+    if (indirect)
+        t->features[0] |= UINT64_C(1) << 28;
+    cfg.work_size = vdrv_queue_work_size(&hal, ring_size, cfg.indirect);
+    cfg.work = malloc(cfg.work_size);
+    if (cfg.work == NULL || vdrv_queue_init(q, t, &cfg) != VDRV_OK)
+        abort();
+    (void)vdrv_queue_arm(q, VDRV_ARM_OFF);
+}
+
+static int print_bytes(void)
+{
+    static struct vdrv_hal hal;
+    size_t part[3];
+    const uint32_t n = 1024;
+
+    printf("%.2f %.2f\n", (double)vdrv_queue_split.layout(n, part) / n,
+           (double)vdrv_queue_work_size(&hal, n, 0) / n);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static int (*const add[])(struct vdrv_queue *,
+                              unsigned) = {drv_add1, drv_add2, drv_add3};
+    struct vdrv_transport t;
+    struct vdrv_queue q;
+    struct vdrv_used used[MAX_BATCH];
+    struct timespec a, b;
+    unsigned nseg, batch, total, done = 0;
+
+    if (argc < 5)
+        return 2;
+    if (strcmp(argv[1], "bytes") == 0)
+        return print_bytes();
+    nseg = (unsigned)atoi(argv[2]);
+    batch = (unsigned)atoi(argv[3]);
+    total = (unsigned)atoi(argv[4]);
+    if (argc > 5)
+        ring_size = (uint32_t)atoi(argv[5]);
+    if (batch < 1 || batch > MAX_BATCH || nseg < 1 || nseg > 3)
+        return 2;
+    make_queue(&q, &t, argv[1]);
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    if (batch * nseg > ring_size)
+        return 2;
+    while (done < total) {
+        for (unsigned i = 0; i < batch; i++)
+            if (add[nseg - 1](&q, i) != VDRV_OK)
+                abort();
+        drv_kick(&q);
+        dev_answer();
+        if (drv_reap(&q, used, MAX_BATCH) != (int)batch)
+            abort();
+        done += batch;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    printf("%u %.2f\n", done,
+           ((double)(b.tv_sec - a.tv_sec) * 1e9 +
+            (double)(b.tv_nsec - a.tv_nsec)) /
+               done);
+    return 0;
+}

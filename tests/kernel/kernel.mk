@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+# The test kernels.  Include from the top of the tree; defines no first target.
+#
+#   build/kernel/<arch>/<program>.elf   for each arch and each program
+#   kernel                              all programs for $(ARCH)
+#
+# Before the include one may set
+#   KERNEL_PROGRAMS          names of further programs
+#   KERNEL_SRCS_<program>    their C files
+#   KERNEL_LIB_SRCS          C files of an archive linked into every program,
+#                            build/kernel/<arch>/libvirtio_drv.a
+#   KERNEL_INCLUDES          -I flags for everything
+#   KERNEL_CC_<arch>, KERNEL_AR_<arch>, KERNEL_OPT
+ARCH ?= x86_64
+KERNEL_DIR := tests/kernel
+KERNEL_OUT := build/kernel
+KERNEL_ARCHES := riscv64 x86_64 aarch64
+
+KERNEL_PROGRAMS += hello lines
+KERNEL_SRCS_hello := $(KERNEL_DIR)/hello.c
+KERNEL_SRCS_lines := $(KERNEL_DIR)/lines.c
+
+KERNEL_CC_x86_64 ?= gcc
+KERNEL_CC_riscv64 ?= riscv64-linux-gnu-gcc
+KERNEL_CC_aarch64 ?= aarch64-linux-gnu-gcc
+KERNEL_AR_x86_64 ?= ar
+KERNEL_AR_riscv64 ?= riscv64-linux-gnu-ar
+KERNEL_AR_aarch64 ?= aarch64-linux-gnu-ar
+KERNEL_OPT ?= -O2 -g
+
+# What the code generator must know of each kernel; a library meant to be
+# linked into one needs the same.
+KERNEL_MACH_x86_64 := -m64 -mno-red-zone -mgeneral-regs-only -mcmodel=small \
+	-fcf-protection=none
+# binutils wants zicsr spelt out, clang 14 does not know the word
+KERNEL_MACH_riscv64 = -march=rv64imac$(if $(findstring clang, \
+	$(KERNEL_CC_riscv64)),,_zicsr) -mabi=lp64 -mcmodel=medany
+KERNEL_MACH_aarch64 := -mno-outline-atomics -mgeneral-regs-only -mstrict-align
+
+KERNEL_CFLAGS := -std=c11 -ffreestanding -fno-builtin -fno-pie -fno-pic \
+	-fno-stack-protector -fno-asynchronous-unwind-tables \
+	-ffunction-sections -fdata-sections \
+	-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
+# else GCC makes klib's memset call itself
+KERNEL_CFLAGS_GCC := -fno-tree-loop-distribute-patterns
+KERNEL_LDFLAGS := -nostdlib -static -Wl,--build-id=none \
+	-Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,--fatal-warnings
+
+KERNEL_COMMON := $(KERNEL_DIR)/klib.c $(KERNEL_DIR)/arch/irq_table.c
+KERNEL_ARCH_SRCS_x86_64 := $(addprefix $(KERNEL_DIR)/arch/x86_64/, \
+	start_x86_64.S x86_64.c)
+KERNEL_ARCH_SRCS_riscv64 := $(addprefix $(KERNEL_DIR)/arch/, \
+	riscv64/start_riscv64.S riscv64/riscv64.c fdt_read.c)
+KERNEL_ARCH_SRCS_aarch64 := $(addprefix $(KERNEL_DIR)/arch/, \
+	aarch64/start_aarch64.S aarch64/aarch64.c fdt_read.c)
+
+# $(call kernel_cflags,arch)
+kernel_cflags = $(KERNEL_MACH_$1) $(KERNEL_CFLAGS) $(if $(findstring \
+	clang,$(KERNEL_CC_$1)),,$(KERNEL_CFLAGS_GCC)) $(KERNEL_OPT)
+
+# $(call kernel_objs,arch,sources)
+kernel_objs = $(patsubst %,$(KERNEL_OUT)/$1/%.o,$(basename $2))
+
+# $(call kernel_program,arch,program)
+define kernel_program
+$(KERNEL_OUT)/$1/$2.elf: $$(call kernel_objs,$1,$$(KERNEL_ARCH_SRCS_$1) \
+	    $$(KERNEL_COMMON) $$(KERNEL_SRCS_$2)) $$(KERNEL_LIB_$1) \
+	    $(KERNEL_DIR)/arch/$1/$1.ld
+	@mkdir -p $$(@D)
+	$$(KERNEL_CC_$1) $$(KERNEL_MACH_$1) $$(KERNEL_LDFLAGS) \
+	    -T $(KERNEL_DIR)/arch/$1/$1.ld -o $$@ \
+	    $$(filter %.o,$$^) $$(KERNEL_LIB_$1) -lgcc
+KERNEL_DEPS += $$(patsubst %.o,%.d,$$(call kernel_objs,$1,$$(KERNEL_SRCS_$2)))
+endef
+
+# $(call kernel_arch,arch)
+define kernel_arch
+ifneq ($$(strip $$(KERNEL_LIB_SRCS)),)
+KERNEL_LIB_$1 := $(KERNEL_OUT)/$1/libvirtio_drv.a
+$$(KERNEL_LIB_$1): $$(call kernel_objs,$1,$$(KERNEL_LIB_SRCS))
+	rm -f $$@
+	$$(KERNEL_AR_$1) rcs $$@ $$^
+endif
+$(KERNEL_OUT)/$1/%.o: %.c
+	@mkdir -p $$(@D)
+	$$(KERNEL_CC_$1) $$(call kernel_cflags,$1) $$(KERNEL_INCLUDES) \
+	    -MMD -MP -c -o $$@ $$<
+$(KERNEL_OUT)/$1/%.o: %.S
+	@mkdir -p $$(@D)
+	$$(KERNEL_CC_$1) $$(KERNEL_MACH_$1) -fno-pie -MMD -MP -c -o $$@ $$<
+KERNEL_DEPS += $$(patsubst %.o,%.d,$$(call kernel_objs,$1, \
+	$$(KERNEL_ARCH_SRCS_$1) $$(KERNEL_COMMON) $$(KERNEL_LIB_SRCS)))
+$$(foreach p,$$(KERNEL_PROGRAMS),$$(eval $$(call kernel_program,$1,$$p)))
+endef
+
+$(foreach a,$(KERNEL_ARCHES),$(eval $(call kernel_arch,$a)))
+
+.PHONY: kernel
+kernel: $(foreach p,$(KERNEL_PROGRAMS),$(KERNEL_OUT)/$(ARCH)/$p.elf)
+
+-include $(sort $(KERNEL_DEPS))

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs test programs and adds up their closing lines.
+
+A test program is anything whose last line is "N passed, N failed, N skipped".
+One that dies, hangs, or ends without that line counts as one failure, and so
+does one that says "0 failed" with a non-zero exit code.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+CLOSING = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+# Python tests that drive a program of ours; test_proofs wants QEMU, too.
+DRIVES = {"test_picture.py": ["build/test/picture_dump"]}
+WITH_QEMU = {"test_proofs.py": ["build/test/responder_peer",
+                                "qemu-system-x86_64"]}
+
+
+def host_programs() -> list[list[str]]:
+    built = [[str(ROOT / "build/test" / p.stem)]
+             for p in sorted((ROOT / "tests/unit").glob("test_*.c"))]
+    scripts = [[sys.executable, str(p), *DRIVES.get(p.name, [])]
+               for d in ("unit", "house")
+               for p in sorted((ROOT / "tests" / d).glob("test_*.py"))
+               if p.name not in WITH_QEMU]
+    return built + scripts
+
+
+def guest_programs() -> list[list[str]]:
+    proofs = [[sys.executable, str(ROOT / "tests/unit" / name), *args]
+              for name, args in WITH_QEMU.items()]
+    return proofs + [[sys.executable, str(ROOT / "tests/kernel" / name)]
+                     for name in ("boot_test.py",)]
+
+
+def lint_programs() -> list[list[str]]:
+    return [[sys.executable, str(ROOT / "tests/lint.py")]]
+
+
+SUITES = {"host": host_programs, "guest": guest_programs,
+          "lint": lint_programs}
+
+
+def run(command: list[str], timeout: float) -> tuple[str, list[int], str, float]:
+    name = next(Path(c).name for c in command if c != sys.executable)
+    start = time.monotonic()
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, cwd=ROOT,
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True,
+                              errors="replace", timeout=timeout)
+        text, code = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as late:
+        out = late.stdout or b""
+        text = out.decode(errors="replace") if isinstance(out, bytes) else out
+        text, code = text + f"\n(no end after {timeout:.0f} s)\n", -1
+    except OSError as err:
+        text, code = f"{err}\n", -1
+    lines = text.rstrip().splitlines()
+    match = CLOSING.match(lines[-1]) if lines else None
+    counts = [int(n) for n in match.groups()] if match else [0, 1, 0]
+    if code != 0 and counts[1] == 0:
+        counts[1] = 1
+        text += f"(exit code {code})\n"
+    return name, counts, text, time.monotonic() - start
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("suites", nargs="+", choices=sorted(SUITES))
+    parser.add_argument("-j", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("-t", "--timeout", type=float, default=600)
+    parser.add_argument("-v", action="store_true", help="all output")
+    args = parser.parse_args()
+    total = [0, 0, 0]
+    for suite in args.suites:
+        commands = SUITES[suite]()
+        jobs = args.j if suite == "host" else 1
+        with ThreadPoolExecutor(jobs) as pool:
+            for name, counts, text, secs in pool.map(
+                    lambda c: run(c, args.timeout), commands):
+                print(f"{name:28} {counts[0]:5} passed {counts[1]:3} failed "
+                      f"{counts[2]:3} skipped {secs:6.1f} s", flush=True)
+                if counts[1] or args.v:
+                    print(text, flush=True)
+                elif counts[2]:
+                    for line in text.splitlines():
+                        if "skipped: " in line:
+                            print(f"    {line}", flush=True)
+                total = [a + b for a, b in zip(total, counts)]
+    print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
+    return 1 if total[1] or total[0] == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

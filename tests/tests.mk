@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+# Everything below tests/: included from the top Makefile.
+
+# ---- The test kernels ---------------------------------------------------------
+
+KERNEL_LIB_SRCS := $(VDRV_SRCS:./%=%)
+KERNEL_INCLUDES := $(VDRV_INCLUDES) -Itests/kernel
+include tests/kernel/kernel.mk
+
+# ---- Host tests: the library and the fake, under sanitizers -------------------
+
+HOST_CC ?= gcc
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
+HOST_CFLAGS := -std=c11 -g -O1 $(SAN) -fno-omit-frame-pointer -Wall -Wextra \
+	-Wpedantic -Wshadow -Werror -D_GNU_SOURCE -Iinclude -Itests/fake \
+	-Itests/unit -Itests/kernel -Itests/adapters
+HOST_OUT := build/test
+
+FAKE_SRCS := $(wildcard tests/fake/*.c)
+HOST_LIB_OBJS := $(patsubst ./%.c,$(HOST_OUT)/%.o,$(VDRV_SRCS)) \
+	$(patsubst %.c,$(HOST_OUT)/%.o,$(FAKE_SRCS))
+HOST_TESTS := $(patsubst tests/unit/%.c,$(HOST_OUT)/%,\
+	$(wildcard tests/unit/test_*.c))
+
+# Further C files that a test program needs.
+TEST_SRCS_test_fake := tests/unit/rawdrv.c
+TEST_SRCS_test_fake_dev := tests/unit/rawdrv.c
+TEST_SRCS_test_responder := tests/kernel/responder.c
+TEST_SRCS_test_block_trait := tests/adapters/ramdisk.c
+TEST_SRCS_test_loopback_nic := tests/adapters/loopback_nic.c
+TEST_SRCS_test_fb_console := tests/adapters/fb_console.c
+TEST_SRCS_test_lvgl_flush := tests/adapters/lvgl_flush.c
+
+$(HOST_OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(HOST_CC) $(HOST_CFLAGS) -MMD -MP -c -o $@ $<
+
+define host_test
+$(HOST_OUT)/$1: $(HOST_OUT)/tests/unit/$1.o $(HOST_LIB_OBJS) \
+	    $(patsubst %.c,$(HOST_OUT)/%.o,$(TEST_SRCS_$1))
+	@echo "  LD    $$@"
+	$(Q)$(HOST_CC) $(SAN) -o $$@ $$^ -lpthread
+-include $(HOST_OUT)/tests/unit/$1.d
+endef
+# Programs that Python tests drive.
+HOST_HELPERS := $(HOST_OUT)/picture_dump $(HOST_OUT)/responder_peer
+HELPER_SRCS_picture_dump := tests/kernel/picture.c
+HELPER_SRCS_responder_peer := tests/kernel/responder.c tests/kernel/pattern.c
+define host_helper
+$(HOST_OUT)/$1: $(patsubst %.c,$(HOST_OUT)/%.o,tests/unit/$1.c \
+	    $(HELPER_SRCS_$1))
+	@echo "  LD    $$@"
+	$(Q)$(HOST_CC) $(SAN) -o $$@ $$^
+endef
+$(foreach t,$(notdir $(HOST_HELPERS)),$(eval $(call host_helper,$t)))
+$(foreach t,$(notdir $(HOST_TESTS)),$(eval $(call host_test,$t)))
+-include $(HOST_LIB_OBJS:.o=.d)
+.SECONDARY:
+
+.PHONY: test-host
+test-host: $(HOST_TESTS) $(HOST_HELPERS) $(LIB)
+	$(Q)$(PYTHON) tests/run_tests.py host
+
+# ---- Measurements ----------------------------------------------------------------
+
+build/bench/bench_ring: tests/bench/bench_ring.c $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Iinclude \
+	    -o $@ $< $(LIB)
+
+.PHONY: bench
+bench: build/bench/bench_ring
+	$(Q)$(PYTHON) tests/bench/bench.py
