@@ -16,10 +16,16 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	device/vdrv_blk.c \
 	device/vdrv_blk_config.c \
 	device/vdrv_driver.c \
+	device/vdrv_edid.c \
+	device/vdrv_gpu.c \
+	device/vdrv_gpu_cmd.c \
+	device/vdrv_gpu_head.c \
 	queue/vdrv_queue.c \
 	queue/vdrv_split.c \
 	trait/vdrv_base.c \
 	trait/vdrv_block.c \
+	trait/vdrv_display.c \
+	trait/vdrv_display_rect.c \
 	transport/vdrv_mmio.c \
 	transport/vdrv_pci.c \
 	transport/vdrv_pci_access.c \

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copying and clearing.  The C library's header is none of the freestanding
+ * Copying, clearing and comparing.  The C library's header is none of the freestanding
  * ones; the compiler's own functions become straight code, or calls of the
- * kernel's memcpy and memset.
+ * kernel's memcpy, memset and memcmp.
  */
 #ifndef VDRV_CORE_MEM_H
 #define VDRV_CORE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 static inline void vdrv__copy(void *to, const void *from, size_t n)
@@ -17,6 +18,11 @@ static inline void vdrv__copy(void *to, const void *from, size_t n)
 static inline void vdrv__zero(void *at, size_t n)
 {
     __builtin_memset(at, 0, n);
+}
+
+static inline bool vdrv__same(const void *a, const void *b, size_t n)
+{
+    return __builtin_memcmp(a, b, n) == 0;
 }
 
 #endif

@@ -6,9 +6,8 @@
  */
 #include <virtio_drv/display.h>
 
-#include <string.h>
-
 #include "../core/bytes.h"
+#include "../core/mem.h"
 
 #define BLOCK        VDRV_EDID_BLOCK
 #define TIMING       18u /* bytes of a detailed timing, or a descriptor */
@@ -65,7 +64,7 @@ static bool base_valid(const uint8_t *p, size_t len)
 {
     static const uint8_t magic[8] = {0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0};
 
-    return p != NULL && len >= BLOCK && memcmp(p, magic, sizeof(magic)) == 0 &&
+    return p != NULL && len >= BLOCK && vdrv__same(p, magic, sizeof(magic)) &&
            p[18] == 1 && sum_is_zero(p);
 }
 
@@ -261,7 +260,7 @@ int vdrv_edid_parse(const void *data, size_t len, struct vdrv_edid *out)
 
     if (out == NULL)
         return VDRV_ERR_INVALID;
-    memset(out, 0, sizeof(*out));
+    vdrv__zero(out, sizeof(*out));
     if (!base_valid(p, len))
         return VDRV_ERR_INVALID;
     if (blocks > p[126] + 1u)

@@ -5,8 +5,6 @@
  */
 #include "vdrv_gpu_impl.h"
 
-#include <string.h>
-
 #include "../spec/virtio_config.h"
 
 #define BIT(n) (UINT64_C(1) << (n))
@@ -260,7 +258,7 @@ static void *allocate(struct vdrv_virtio_gpu *gpu, size_t size, uint64_t *dma)
         hal->dma_free(hal->ctx, p, *dma, size, gpu->dma_flags);
         return NULL;
     }
-    memset(p, 0, size);
+    vdrv__zero(p, size);
     return p;
 }
 
@@ -550,7 +548,7 @@ static int make_queues(struct vdrv_virtio_gpu *gpu)
     for (uint32_t i = 0; i < gpu->heads; i++) {
         gpu->head[i].edid = (void *)work;
         gpu->head[i].raw = work + sizeof(struct vdrv_edid);
-        memset(gpu->head[i].edid, 0, sizeof(struct vdrv_edid));
+        vdrv__zero(gpu->head[i].edid, sizeof(struct vdrv_edid));
         work += p.monitors / gpu->heads;
     }
     err = add_queue(gpu, VDRV__GPU_CONTROL, p.control, work, p.control_work);
@@ -662,7 +660,7 @@ int vdrv_virtio_gpu_init_sized(struct vdrv_virtio_gpu *gpu,
     if (t->device_id != VDRV_VIRTIO_GPU_ID)
         return VDRV_ERR_NO_DEVICE;
     hal = t->hal;
-    memset(gpu, 0, sizeof(*gpu));
+    vdrv__zero(gpu, sizeof(*gpu));
     gpu->cfg = *cfg;
     gpu->next_id = 1;
     gpu->next_fence = 1;

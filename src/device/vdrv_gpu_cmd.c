@@ -10,8 +10,6 @@
  */
 #include "vdrv_gpu_impl.h"
 
-#include <string.h>
-
 #include "../queue/vdrv_queue_impl.h"
 
 #define BACKING_HEADER sizeof(struct virtio_gpu_resource_attach_backing)
@@ -121,7 +119,7 @@ int vdrv__gpu_validate_response(const struct virtio_gpu_ctrl_hdr *hdr,
 void vdrv__gpu_free_slots(struct vdrv_virtio_gpu *gpu)
 {
     for (uint32_t i = 0; i < gpu->depth; i++) {
-        memset(&gpu->slot[i], 0, sizeof(gpu->slot[i]));
+        vdrv__zero(&gpu->slot[i], sizeof(gpu->slot[i]));
         gpu->slot[i].next = i + 1;
     }
     gpu->free_slot = 0;
@@ -158,9 +156,9 @@ static int send(struct vdrv_virtio_gpu *gpu, struct vdrv_display_request *req,
         at = runs_at(gpu);
         total += (uint32_t)ENTRY * gpu->attaching;
     }
-    memcpy(gpu->shared + at, cmd, len);
+    vdrv__copy(gpu->shared + at, cmd, len);
     answer = answer_place(gpu, i, type, &room);
-    memset(gpu->shared + answer, 0, room);
+    vdrv__zero(gpu->shared + answer, room);
     seg[0] = vdrv_seg_dma(gpu->shared_dma + at, total);
     seg[1] = vdrv_seg_dma(gpu->shared_dma + answer, room);
     err = vdrv_queue_add(&gpu->queue[VDRV__GPU_CONTROL].vq, seg, 1, 1, s);
@@ -191,7 +189,7 @@ static int send_transfer(struct vdrv_virtio_gpu *gpu,
 {
     struct virtio_gpu_transfer_to_host_2d cmd;
 
-    memset(&cmd, 0, sizeof(cmd));
+    vdrv__zero(&cmd, sizeof(cmd));
     cmd.r = wire_rect(r);
     /* Of the first pixel in the backing. */
     cmd.offset = le64((uint64_t)r->y * fb->pitch + (uint64_t)r->x * 4u);
@@ -206,7 +204,7 @@ static int send_flush(struct vdrv_virtio_gpu *gpu,
 {
     struct virtio_gpu_resource_flush cmd;
 
-    memset(&cmd, 0, sizeof(cmd));
+    vdrv__zero(&cmd, sizeof(cmd));
     cmd.r = wire_rect(r);
     cmd.resource_id = le32(fb->id);
     return send(gpu, req, VIRTIO_GPU_CMD_RESOURCE_FLUSH, &cmd, sizeof(cmd));
@@ -218,7 +216,7 @@ static int send_id(struct vdrv_virtio_gpu *gpu,
 {
     struct virtio_gpu_resource_unref cmd;
 
-    memset(&cmd, 0, sizeof(cmd));
+    vdrv__zero(&cmd, sizeof(cmd));
     cmd.resource_id = le32(req->fb->id);
     return send(gpu, req, type, &cmd, sizeof(cmd));
 }
@@ -229,6 +227,8 @@ static uint32_t max_records(const struct vdrv_fb *fb)
 {
     const size_t n = fb->work_size / sizeof(struct vdrv_queue_map);
 
+    if (fb->work == NULL)
+        return 0;
     return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
@@ -270,34 +270,38 @@ static int list_run(struct vdrv_virtio_gpu *gpu, uint64_t dma, uint32_t len)
     return VDRV_OK;
 }
 
+/* Remembers a run that has to be unmapped, or could be: all, or none. */
+static int record_run(const struct vdrv_queue *q, struct vdrv_fb *fb,
+                      const struct vdrv_queue_map *m)
+{
+    if (fb->work == NULL && m->dir == 0)
+        return VDRV_OK;
+    if (fb->nruns >= max_records(fb)) {
+        vdrv__queue_unmap(q, m);
+        return VDRV_ERR_NO_MEMORY;
+    }
+    records(fb)[fb->nruns++] = *m;
+    return VDRV_OK;
+}
+
 /* One segment, translated or mapped run by run. */
 static int list_segment(struct vdrv_virtio_gpu *gpu, struct vdrv_fb *fb,
                         const struct vdrv_seg *seg)
 {
     const struct vdrv_queue *q = &gpu->queue[VDRV__GPU_CONTROL].vq;
     struct vdrv_queue_map m;
-    uint64_t dma;
-    int err = VDRV_OK;
+    int err;
 
-    if (fb->work == NULL) {
-        if (vdrv__queue_direct(q, seg, &dma))
-            return list_run(gpu, dma, seg->len);
-        return q->hal->dma_map != NULL && seg->len != 0 ? VDRV_ERR_NO_MEMORY
-                                                        : VDRV_ERR_INVALID;
-    }
-    for (uint32_t done = 0; err == VDRV_OK && done < seg->len;) {
-        if (fb->nruns >= max_records(fb))
-            return VDRV_ERR_NO_MEMORY;
+    for (uint32_t done = 0; done < seg->len; done += m.run) {
         err = vdrv__queue_map_run(q, seg, done, VDRV_DIR_OUT, &m);
+        if (err == VDRV_OK)
+            err = record_run(q, fb, &m);
+        if (err == VDRV_OK)
+            err = list_run(gpu, m.dma, m.run);
         if (err != VDRV_OK)
-            break;
-        if ((seg->flags & VDRV_SEG_MAPPED) != 0)
-            m.ptr = NULL; /* nothing to sync */
-        records(fb)[fb->nruns++] = m;
-        done += m.run;
-        err = list_run(gpu, m.dma, m.run);
+            return err;
     }
-    return err;
+    return seg->len != 0 ? VDRV_OK : VDRV_ERR_INVALID;
 }
 
 /*
@@ -516,7 +520,7 @@ static int start_scanout(struct vdrv_virtio_gpu *gpu,
         err = reserve(gpu, 1);
     if (err != VDRV_OK)
         return err;
-    memset(&cmd, 0, sizeof(cmd));
+    vdrv__zero(&cmd, sizeof(cmd));
     cmd.r = wire_rect(&r);
     cmd.scanout_id = le32(req->head);
     cmd.resource_id = le32(req->fb != NULL ? req->fb->id : 0);
@@ -574,7 +578,7 @@ static int start_attach(struct vdrv_virtio_gpu *gpu,
         err = list_memory(gpu, fb);
     if (err != VDRV_OK)
         return err;
-    memset(&create, 0, sizeof(create));
+    vdrv__zero(&create, sizeof(create));
     create.resource_id = le32(gpu->next_id);
     create.format = le32(wire_format(fb->format));
     /* The device derives the pitch from the width: padding is part of it. */
@@ -593,7 +597,7 @@ static int start_attach(struct vdrv_virtio_gpu *gpu,
     fb->backed = 1; /* until the device says no */
     fb->shown = 0;
     link_fb(gpu, fb);
-    memset(&back, 0, sizeof(back));
+    vdrv__zero(&back, sizeof(back));
     back.resource_id = le32(fb->id);
     back.nr_entries = le32(gpu->attaching);
     return send(gpu, req, VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING, &back,
@@ -629,7 +633,7 @@ static int start_question(struct vdrv_virtio_gpu *gpu,
 
     if (err != VDRV_OK)
         return err;
-    memset(&cmd, 0, sizeof(cmd));
+    vdrv__zero(&cmd, sizeof(cmd));
     if (req->op == VDRV__GPU_ASK_DISPLAY)
         return send(gpu, req, VIRTIO_GPU_CMD_GET_DISPLAY_INFO, &cmd,
                     sizeof(cmd.hdr));
@@ -732,10 +736,8 @@ static void end_backing(struct vdrv_virtio_gpu *gpu,
 static void end_request(struct vdrv_virtio_gpu *gpu,
                         struct vdrv_display_request *req)
 {
-    const struct vdrv_hal *hal = gpu->drv.hal;
     const bool blocking = ((uintptr_t)req->opaque[0] & BLOCKING) != 0;
     const int err = (int)(intptr_t)req->opaque[1];
-    void (*done)(struct vdrv_display_request *) = req->done;
 
     if (req->op == VDRV_DISPLAY_ATTACH && undo_attach(gpu, req, err))
         return;
@@ -743,11 +745,13 @@ static void end_request(struct vdrv_virtio_gpu *gpu,
         end_scanout(gpu, req, err);
     else if (req->op == VDRV_DISPLAY_ATTACH || req->op == VDRV_DISPLAY_DETACH)
         end_backing(gpu, req, err);
-    vdrv__status_set(&req->status, err);
-    if (done != NULL)
-        done(req);
-    if (blocking && hal->wake != NULL)
-        hal->wake(hal->ctx, gpu->drv.dev, VDRV__GPU_CONTROL);
+    if (!blocking && req->done != NULL) {
+        req->status = err;
+        req->done(req);
+        return;
+    }
+    vdrv_driver_finish(&gpu->drv, VDRV__GPU_CONTROL, &req->status, err,
+                       blocking);
 }
 
 /* What an answer to a command says about the memory of a framebuffer. */
@@ -777,8 +781,8 @@ static int judge(struct vdrv_virtio_gpu *gpu,
     uint32_t room;
     int err;
 
-    memcpy(&hdr, gpu->shared + answer_place(gpu, i, s->type, &room),
-           sizeof(hdr));
+    vdrv__copy(&hdr, gpu->shared + answer_place(gpu, i, s->type, &room),
+               sizeof(hdr));
     err = vdrv__gpu_validate_response(&hdr, len, s->type, s->fence);
     *code = from_le32(hdr.type);
     if (room > sizeof(hdr))
@@ -809,7 +813,9 @@ void vdrv__gpu_complete(struct vdrv_virtio_gpu *gpu, void *cookie, uint32_t len,
     gpu->free_slot = (uint32_t)(s - gpu->slot);
     gpu->free_slots++;
     note_backing(gpu, s->type, req != NULL ? req->fb : NULL, err);
-    vdrv__status_set(&gpu->room, VDRV_OK);
+    if (gpu->room == VDRV_PENDING) /* somebody waits for a slot */
+        vdrv_driver_finish(&gpu->drv, VDRV__GPU_CONTROL, &gpu->room, VDRV_OK,
+                           true);
     if (req == NULL) /* given up by its owner */
         return;
     if (err != VDRV_OK && req->opaque[1] == NULL) {
@@ -900,7 +906,7 @@ int vdrv__gpu_flush(struct vdrv_virtio_gpu *gpu, uint32_t head,
 {
     struct vdrv_display_request req;
 
-    memset(&req, 0, sizeof(req));
+    vdrv__zero(&req, sizeof(req));
     req.op = VDRV_DISPLAY_FLUSH;
     req.head = head;
     req.rects = rect;

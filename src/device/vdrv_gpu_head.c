@@ -5,15 +5,13 @@
  */
 #include "vdrv_gpu_impl.h"
 
-#include <string.h>
-
 /* ---- What the host says -------------------------------------------------- */
 
 static int ask(struct vdrv_virtio_gpu *gpu, uint32_t op, uint32_t head)
 {
     struct vdrv_display_request req;
 
-    memset(&req, 0, sizeof(req));
+    vdrv__zero(&req, sizeof(req));
     req.op = op;
     req.head = head;
     return vdrv__gpu_execute(gpu, &req);
@@ -55,8 +53,8 @@ static bool take_edid(struct vdrv_virtio_gpu *gpu,
         n = VDRV_EDID_SIZE_MAX;
     if (n > gpu->answer_len - header)
         n = gpu->answer_len - header;
-    changed = n != old_size || memcmp(head->raw, resp->edid, n) != 0;
-    memcpy(head->raw, resp->edid, n);
+    changed = n != old_size || !vdrv__same(head->raw, resp->edid, n);
+    vdrv__copy(head->raw, resp->edid, n);
     head->seen.edid_size = n;
     if (vdrv_edid_parse(head->raw, n, head->edid) != VDRV_OK)
         head->seen.edid_size = 0;
@@ -67,7 +65,7 @@ static bool take_edid(struct vdrv_virtio_gpu *gpu,
 
 static void drop_edid(struct vdrv_virtio_gpu_head *head)
 {
-    memset(head->edid, 0, sizeof(*head->edid));
+    vdrv__zero(head->edid, sizeof(*head->edid));
     head->seen.edid_size = 0;
     head->seen.width_mm = 0;
     head->seen.height_mm = 0;
@@ -164,7 +162,7 @@ int vdrv__gpu_get_edid(const struct vdrv_display *dpy, uint32_t head, void *buf,
     if (n == 0)
         return VDRV_ERR_UNSUPPORTED;
     if (size != 0)
-        memcpy(buf, h->raw, size < n ? size : n);
+        vdrv__copy(buf, h->raw, size < n ? size : n);
     return (int)n;
 }
 
@@ -175,7 +173,7 @@ static int simple(struct vdrv_virtio_gpu *gpu, uint32_t op, uint32_t head,
 {
     struct vdrv_display_request req;
 
-    memset(&req, 0, sizeof(req));
+    vdrv__zero(&req, sizeof(req));
     req.op = op;
     req.head = head;
     req.fb = fb;
@@ -187,7 +185,7 @@ static int scanout(struct vdrv_virtio_gpu *gpu, uint32_t head,
 {
     struct vdrv_display_request req;
 
-    memset(&req, 0, sizeof(req));
+    vdrv__zero(&req, sizeof(req));
     req.op = VDRV_DISPLAY_SCANOUT;
     req.head = head;
     req.fb = fb;
@@ -201,7 +199,7 @@ void vdrv__gpu_shape(struct vdrv_virtio_gpu *gpu, struct vdrv_fb *fb,
 {
     struct vdrv_virtio_gpu_head *h = &gpu->head[head];
 
-    memset(fb, 0, sizeof(*fb));
+    vdrv__zero(fb, sizeof(*fb));
     fb->width = width;
     fb->height = height;
     fb->pitch = width * 4u;
@@ -249,7 +247,7 @@ static int set_own_mode(struct vdrv_virtio_gpu *gpu, uint32_t head,
     }
     h->now = 1 - h->now;
     h->keep = 1;
-    memset(fb->base, 0, (size_t)fb->pitch * fb->height);
+    vdrv__zero(fb->base, (size_t)fb->pitch * fb->height);
     err = vdrv__gpu_flush(gpu, head, NULL);
     if (err == VDRV_OK && old->state == VDRV_FB_ATTACHED && old->shown == 0)
         err = simple(gpu, VDRV_DISPLAY_DETACH, 0, old);
@@ -307,7 +305,7 @@ static int send_cursor(struct vdrv_virtio_gpu *gpu, uint32_t head,
 
     if (i == gpu->cursor_depth)
         return VDRV_ERR_AGAIN;
-    memset(&cmd, 0, sizeof(cmd));
+    vdrv__zero(&cmd, sizeof(cmd));
     cmd.hdr.type = le32(type);
     cmd.pos.scanout_id = le32(head);
     cmd.pos.x = le32(h->cursor_at[0]);
@@ -317,7 +315,7 @@ static int send_cursor(struct vdrv_virtio_gpu *gpu, uint32_t head,
     cmd.hot_x = le32(hot[0]);
     cmd.hot_y = le32(hot[1]);
     seg = vdrv_seg_dma(vdrv__gpu_cursor_dma(gpu, i, &at), sizeof(cmd));
-    memcpy(at, &cmd, sizeof(cmd));
+    vdrv__copy(at, &cmd, sizeof(cmd));
     err = vdrv_queue_add(q, &seg, 1, 0, (void *)(uintptr_t)(i + 1));
     if (err != VDRV_OK)
         return err;
@@ -348,7 +346,7 @@ static int bring_image(struct vdrv_virtio_gpu *gpu, uint32_t head,
     int err = VDRV_OK;
 
     if (fb->state == VDRV_FB_DETACHED) {
-        memset(fb, 0, sizeof(*fb));
+        vdrv__zero(fb, sizeof(*fb));
         fb->width = VDRV_DISPLAY_CURSOR_SIZE;
         fb->height = VDRV_DISPLAY_CURSOR_SIZE;
         fb->pitch = VDRV_DISPLAY_CURSOR_SIZE * 4u;
@@ -360,7 +358,7 @@ static int bring_image(struct vdrv_virtio_gpu *gpu, uint32_t head,
     }
     if (err != VDRV_OK)
         return err;
-    memcpy(fb->base, image, VDRV__GPU_CURSOR_BYTES);
+    vdrv__copy(fb->base, image, VDRV__GPU_CURSOR_BYTES);
     return simple(gpu, VDRV__GPU_TRANSFER, 0, fb);
 }
 

@@ -2,7 +2,7 @@
 /* The wrappers of the display trait: see display.h. */
 #include <virtio_drv/display.h>
 
-#include <string.h>
+#include "../core/mem.h"
 
 static const struct vdrv_display_ops *ops_of(const struct vdrv_display *dpy)
 {
@@ -25,7 +25,7 @@ int vdrv_display_info(const struct vdrv_display *dpy, uint32_t head,
 
     if (ops == NULL || out == NULL)
         return VDRV_ERR_INVALID;
-    memset(out, 0, sizeof(*out));
+    vdrv__zero(out, sizeof(*out));
     return ops->info != NULL ? ops->info(dpy, head, out) : VDRV_ERR_UNSUPPORTED;
 }
 
@@ -71,7 +71,7 @@ int vdrv_display_get_caps(const struct vdrv_display *dpy,
 
     if (ops == NULL || out == NULL)
         return VDRV_ERR_INVALID;
-    memset(out, 0, sizeof(*out));
+    vdrv__zero(out, sizeof(*out));
     return ops->get_caps != NULL ? ops->get_caps(dpy, out)
                                  : VDRV_ERR_UNSUPPORTED;
 }
@@ -113,7 +113,7 @@ static int execute_op(struct vdrv_display *dpy, uint32_t op, struct vdrv_fb *fb)
 
     if (fb == NULL)
         return VDRV_ERR_INVALID;
-    memset(&req, 0, sizeof(req));
+    vdrv__zero(&req, sizeof(req));
     req.op = op;
     req.fb = fb;
     return vdrv_display_execute(dpy, &req);
@@ -134,7 +134,7 @@ int vdrv_display_set_scanout(struct vdrv_display *dpy, uint32_t head,
 {
     struct vdrv_display_request req;
 
-    memset(&req, 0, sizeof(req));
+    vdrv__zero(&req, sizeof(req));
     req.op = VDRV_DISPLAY_SCANOUT;
     req.head = head;
     req.fb = fb;
@@ -150,7 +150,7 @@ int vdrv_display_get_head(const struct vdrv_display *dpy, uint32_t head,
 
     if (ops == NULL || out == NULL)
         return VDRV_ERR_INVALID;
-    memset(out, 0, sizeof(*out));
+    vdrv__zero(out, sizeof(*out));
     return ops->get_head != NULL ? ops->get_head(dpy, head, out)
                                  : VDRV_ERR_UNSUPPORTED;
 }
@@ -162,7 +162,7 @@ int vdrv_display_get_mode(const struct vdrv_display *dpy, uint32_t head,
 
     if (ops == NULL || out == NULL)
         return VDRV_ERR_INVALID;
-    memset(out, 0, sizeof(*out));
+    vdrv__zero(out, sizeof(*out));
     return ops->get_mode != NULL ? ops->get_mode(dpy, head, index, out)
                                  : VDRV_ERR_UNSUPPORTED;
 }

@@ -5,7 +5,7 @@
  */
 #include <virtio_drv/display.h>
 
-#include <string.h>
+#include "../core/mem.h"
 
 /* ---- Rectangles ---------------------------------------------------------- */
 
@@ -24,7 +24,7 @@ bool vdrv_rect_inside(const struct vdrv_rect *r, uint32_t width,
 bool vdrv_rect_clip(struct vdrv_rect *r, uint32_t width, uint32_t height)
 {
     if (r->x >= width || r->y >= height || vdrv_rect_empty(r)) {
-        memset(r, 0, sizeof(*r));
+        vdrv__zero(r, sizeof(*r));
         return false;
     }
     if (r->width > width - r->x)
@@ -99,7 +99,7 @@ int vdrv_format_layout(uint32_t format, struct vdrv_pixel_layout *out)
 
     if (out == NULL || format > VDRV_FORMAT_RGB565_BE)
         return VDRV_ERR_INVALID;
-    memset(out, 0, sizeof(*out));
+    vdrv__zero(out, sizeof(*out));
     if (format >= VDRV_FORMAT_RGB565_LE) {
         layout_565(format, out);
         return VDRV_OK;
@@ -171,10 +171,10 @@ static uint32_t load(const uint8_t *p, uint8_t bytes)
     uint16_t half;
 
     if (bytes == 4) {
-        memcpy(&v, p, 4);
+        vdrv__copy(&v, p, 4);
         return v;
     }
-    memcpy(&half, p, 2);
+    vdrv__copy(&half, p, 2);
     return half;
 }
 
@@ -183,9 +183,9 @@ static void store(uint8_t *p, uint8_t bytes, uint32_t v)
     const uint16_t half = (uint16_t)v;
 
     if (bytes == 4)
-        memcpy(p, &v, 4);
+        vdrv__copy(p, &v, 4);
     else
-        memcpy(p, &half, 2);
+        vdrv__copy(p, &half, 2);
 }
 
 /* ---- Framebuffers -------------------------------------------------------- */
@@ -254,7 +254,7 @@ int vdrv_fb_blit(const struct vdrv_fb *fb, const struct vdrv_rect *area,
         pitch = (uint32_t)row;
     for (uint32_t y = 0; y < area->height; y++) {
         if (same_bytes(fb->format, format))
-            memcpy(to, from, (size_t)row);
+            vdrv__copy(to, from, (size_t)row);
         else
             convert_row(to, &tl, from, &fl, area->width);
         to += fb->pitch;
