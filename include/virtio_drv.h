@@ -5,6 +5,7 @@
 
 #include <virtio_drv/base.h>
 #include <virtio_drv/block.h>
+#include <virtio_drv/display.h>
 #include <virtio_drv/driver.h>
 #include <virtio_drv/hal.h>
 #include <virtio_drv/mmio.h>
@@ -14,6 +15,7 @@
 #include <virtio_drv/queue.h>
 #include <virtio_drv/transport.h>
 #include <virtio_drv/virtio_blk.h>
+#include <virtio_drv/virtio_gpu.h>
 #include <virtio_drv/virtio_net.h>
 
 #endif

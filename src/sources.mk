@@ -17,6 +17,10 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	device/vdrv_blk.c \
 	device/vdrv_blk_config.c \
 	device/vdrv_driver.c \
+	device/vdrv_edid.c \
+	device/vdrv_gpu.c \
+	device/vdrv_gpu_cmd.c \
+	device/vdrv_gpu_head.c \
 	device/vdrv_net_config.c \
 	device/vdrv_net_driver.c \
 	device/vdrv_net_header.c \
@@ -26,6 +30,8 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	queue/vdrv_split.c \
 	trait/vdrv_base.c \
 	trait/vdrv_block.c \
+	trait/vdrv_display.c \
+	trait/vdrv_display_rect.c \
 	trait/vdrv_net.c \
 	trait/vdrv_net_pool.c \
 	transport/vdrv_mmio.c \

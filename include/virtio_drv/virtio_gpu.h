@@ -5,7 +5,7 @@
  *
  *     static struct vdrv_mmio mmio;
  *     static struct vdrv_virtio_gpu gpu;
- *     static uint64_t work[VDRV_VIRTIO_GPU_WORK_SIZE(1, 64) / 8 + 1];
+ *     static uint64_t work[VDRV_VIRTIO_GPU_WORK_SIZE(1, 64) / 8];
  *     struct vdrv_virtio_gpu_config cfg = {0};
  *
  *     cfg.work = work;

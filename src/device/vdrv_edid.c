@@ -6,9 +6,8 @@
  */
 #include <virtio_drv/display.h>
 
-#include <string.h>
-
 #include "../core/bytes.h"
+#include "../core/mem.h"
 
 #define BLOCK        VDRV_EDID_BLOCK
 #define TIMING       18u /* bytes of a detailed timing, or a descriptor */

@@ -5,8 +5,6 @@
  */
 #include "vdrv_gpu_impl.h"
 
-#include <string.h>
-
 #include "../spec/virtio_config.h"
 
 #define BIT(n) (UINT64_C(1) << (n))

@@ -10,8 +10,6 @@
  */
 #include "vdrv_gpu_impl.h"
 
-#include <string.h>
-
 #include "../queue/vdrv_queue_impl.h"
 
 #define BACKING_HEADER sizeof(struct virtio_gpu_resource_attach_backing)
@@ -229,6 +227,8 @@ static uint32_t max_records(const struct vdrv_fb *fb)
 {
     const size_t n = fb->work_size / sizeof(struct vdrv_queue_map);
 
+    if (fb->work == NULL)
+        return 0;
     return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
@@ -270,34 +270,38 @@ static int list_run(struct vdrv_virtio_gpu *gpu, uint64_t dma, uint32_t len)
     return VDRV_OK;
 }
 
+/* Remembers a run that has to be unmapped, or could be: all, or none. */
+static int record_run(const struct vdrv_queue *q, struct vdrv_fb *fb,
+                      const struct vdrv_queue_map *m)
+{
+    if (fb->work == NULL && m->dir == 0)
+        return VDRV_OK;
+    if (fb->nruns >= max_records(fb)) {
+        vdrv__queue_unmap(q, m);
+        return VDRV_ERR_NO_MEMORY;
+    }
+    records(fb)[fb->nruns++] = *m;
+    return VDRV_OK;
+}
+
 /* One segment, translated or mapped run by run. */
 static int list_segment(struct vdrv_virtio_gpu *gpu, struct vdrv_fb *fb,
                         const struct vdrv_seg *seg)
 {
     const struct vdrv_queue *q = &gpu->queue[VDRV__GPU_CONTROL].vq;
     struct vdrv_queue_map m;
-    uint64_t dma;
-    int err = VDRV_OK;
+    int err;
 
-    if (fb->work == NULL) {
-        if (vdrv__queue_direct(q, seg, &dma))
-            return list_run(gpu, dma, seg->len);
-        return q->hal->dma_map != NULL && seg->len != 0 ? VDRV_ERR_NO_MEMORY
-                                                        : VDRV_ERR_INVALID;
-    }
-    for (uint32_t done = 0; err == VDRV_OK && done < seg->len;) {
-        if (fb->nruns >= max_records(fb))
-            return VDRV_ERR_NO_MEMORY;
+    for (uint32_t done = 0; done < seg->len; done += m.run) {
         err = vdrv__queue_map_run(q, seg, done, VDRV_DIR_OUT, &m);
+        if (err == VDRV_OK)
+            err = record_run(q, fb, &m);
+        if (err == VDRV_OK)
+            err = list_run(gpu, m.dma, m.run);
         if (err != VDRV_OK)
-            break;
-        if ((seg->flags & VDRV_SEG_MAPPED) != 0)
-            m.ptr = NULL; /* nothing to sync */
-        records(fb)[fb->nruns++] = m;
-        done += m.run;
-        err = list_run(gpu, m.dma, m.run);
+            return err;
     }
-    return err;
+    return seg->len != 0 ? VDRV_OK : VDRV_ERR_INVALID;
 }
 
 /*
@@ -732,10 +736,8 @@ static void end_backing(struct vdrv_virtio_gpu *gpu,
 static void end_request(struct vdrv_virtio_gpu *gpu,
                         struct vdrv_display_request *req)
 {
-    const struct vdrv_hal *hal = gpu->drv.hal;
     const bool blocking = ((uintptr_t)req->opaque[0] & BLOCKING) != 0;
     const int err = (int)(intptr_t)req->opaque[1];
-    void (*done)(struct vdrv_display_request *) = req->done;
 
     if (req->op == VDRV_DISPLAY_ATTACH && undo_attach(gpu, req, err))
         return;
@@ -743,11 +745,13 @@ static void end_request(struct vdrv_virtio_gpu *gpu,
         end_scanout(gpu, req, err);
     else if (req->op == VDRV_DISPLAY_ATTACH || req->op == VDRV_DISPLAY_DETACH)
         end_backing(gpu, req, err);
-    vdrv__status_set(&req->status, err);
-    if (done != NULL)
-        done(req);
-    if (blocking && hal->wake != NULL)
-        hal->wake(hal->ctx, gpu->drv.dev, VDRV__GPU_CONTROL);
+    if (!blocking && req->done != NULL) {
+        req->status = err;
+        req->done(req);
+        return;
+    }
+    vdrv_driver_finish(&gpu->drv, VDRV__GPU_CONTROL, &req->status, err,
+                       blocking);
 }
 
 /* What an answer to a command says about the memory of a framebuffer. */
@@ -809,7 +813,9 @@ void vdrv__gpu_complete(struct vdrv_virtio_gpu *gpu, void *cookie, uint32_t len,
     gpu->free_slot = (uint32_t)(s - gpu->slot);
     gpu->free_slots++;
     note_backing(gpu, s->type, req != NULL ? req->fb : NULL, err);
-    vdrv__status_set(&gpu->room, VDRV_OK);
+    if (gpu->room == VDRV_PENDING) /* somebody waits for a slot */
+        vdrv_driver_finish(&gpu->drv, VDRV__GPU_CONTROL, &gpu->room, VDRV_OK,
+                           true);
     if (req == NULL) /* given up by its owner */
         return;
     if (err != VDRV_OK && req->opaque[1] == NULL) {

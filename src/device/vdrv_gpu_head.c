@@ -5,8 +5,6 @@
  */
 #include "vdrv_gpu_impl.h"
 
-#include <string.h>
-
 /* ---- What the host says -------------------------------------------------- */
 
 static int ask(struct vdrv_virtio_gpu *gpu, uint32_t op, uint32_t head)

@@ -9,6 +9,7 @@
 #include <virtio_drv/virtio_gpu.h>
 
 #include "../core/barrier.h"
+#include "../core/mem.h"
 #include "../spec/virtio_gpu.h"
 
 #define VDRV__GPU_CONTROL 0u

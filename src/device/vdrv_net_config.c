@@ -5,9 +5,8 @@
  */
 #include "vdrv_net_config.h"
 
-#include <string.h>
-
 #include "../core/bytes.h"
+#include "../core/mem.h"
 #include "../spec/virtio_net.h"
 
 #define MTU_DEFAULT 1500u

@@ -9,9 +9,8 @@
  */
 #include "vdrv_net_impl.h"
 
-#include <string.h>
-
 #include "../core/barrier.h"
+#include "../core/mem.h"
 #include "../spec/virtio_config.h"
 #include "vdrv_net_config.h"
 

@@ -10,8 +10,7 @@
 #include <virtio_drv/net.h>
 #include <virtio_drv/transport.h>
 
-#include <string.h>
-
+#include "../core/mem.h"
 #include "../spec/virtio_net.h"
 
 #define GSO_TUNNEL                                                             \

@@ -9,9 +9,8 @@
  */
 #include "vdrv_net_impl.h"
 
-#include <string.h>
-
 #include "../core/barrier.h"
+#include "../core/mem.h"
 #include "../queue/vdrv_queue_impl.h"
 #include "vdrv_net_header.h"
 

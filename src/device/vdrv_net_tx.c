@@ -5,8 +5,7 @@
  */
 #include "vdrv_net_impl.h"
 
-#include <string.h>
-
+#include "../core/mem.h"
 #include "../queue/vdrv_queue_impl.h"
 
 /* What a frame may carry from where it came from, meaning nothing here. */

@@ -2,7 +2,7 @@
 /* The wrappers of the display trait: see display.h. */
 #include <virtio_drv/display.h>
 
-#include <string.h>
+#include "../core/mem.h"
 
 static const struct vdrv_display_ops *ops_of(const struct vdrv_display *dpy)
 {

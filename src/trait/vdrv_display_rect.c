@@ -5,7 +5,7 @@
  */
 #include <virtio_drv/display.h>
 
-#include <string.h>
+#include "../core/mem.h"
 
 /* ---- Rectangles ---------------------------------------------------------- */
 

@@ -5,7 +5,7 @@
  */
 #include <virtio_drv/net.h>
 
-#include <string.h>
+#include "../core/mem.h"
 
 static const struct vdrv_net_ops *ops_of(const struct vdrv_net *net)
 {

@@ -509,7 +509,13 @@ static void test_callback_may_not_wait(void)
 
     REQUIRE(up(NULL, NULL));
     CHECK_EQ(vdrv_display_execute(g.dpy, &req), VDRV_OK);
+    CHECK_EQ(err, 1); /* execute tells by returning */
+    CHECK_EQ(vdrv_display_submit(g.dpy, &req), VDRV_OK);
+    CHECK_EQ(vdrv_display_kick(g.dpy, 0), 1);
+    fake_steps(&g.f, 3);
+    CHECK_EQ(vdrv_poll(&g.dpy->dev, 0, 0), 2);
     CHECK_EQ(err, VDRV_ERR_BUSY);
+    CHECK_EQ(req.status, VDRV_OK);
     down();
 }
 
