@@ -59,3 +59,21 @@ $(foreach t,$(notdir $(HOST_TESTS)),$(eval $(call host_test,$t)))
 .PHONY: test-host
 test-host: $(HOST_TESTS) $(HOST_HELPERS) $(LIB)
 	$(Q)$(PYTHON) tests/run_tests.py host
+
+# ---- Checks of the house -----------------------------------------------------
+
+.PHONY: lint coverage
+lint:
+	$(Q)$(PYTHON) tests/run_tests.py -v lint
+
+# The C host tests once more, counted by gcov, without sanitizers.
+COV_OUT := build/coverage
+coverage:
+	$(Q)find $(COV_OUT) -name '*.gcda' -delete 2>/dev/null || true
+	$(Q)$(MAKE) --no-print-directory HOST_OUT=$(COV_OUT) SAN="--coverage -O0" \
+	    HOST_CC=gcc coverage-run
+	$(Q)$(PYTHON) tests/coverage.py $(COV_OUT)
+
+.PHONY: coverage-run
+coverage-run: $(HOST_TESTS)
+	$(Q)for t in $(HOST_TESTS); do $$t >$$t.log || cat $$t.log; done
