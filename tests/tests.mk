@@ -71,3 +71,21 @@ build/bench/bench_ring: tests/bench/bench_ring.c $(LIB)
 .PHONY: bench
 bench: build/bench/bench_ring
 	$(Q)$(PYTHON) tests/bench/bench.py
+
+# ---- Checks of the house -----------------------------------------------------
+
+.PHONY: lint coverage
+lint:
+	$(Q)$(PYTHON) tests/run_tests.py -v lint
+
+# The C host tests once more, counted by gcov, without sanitizers.
+COV_OUT := build/coverage
+coverage:
+	$(Q)find $(COV_OUT) -name '*.gcda' -delete 2>/dev/null || true
+	$(Q)$(MAKE) --no-print-directory HOST_OUT=$(COV_OUT) SAN="--coverage -O0" \
+	    HOST_CC=gcc coverage-run
+	$(Q)$(PYTHON) tests/coverage.py $(COV_OUT)
+
+.PHONY: coverage-run
+coverage-run: $(HOST_TESTS)
+	$(Q)for t in $(HOST_TESTS); do $$t >$$t.log || cat $$t.log; done
