@@ -8,10 +8,12 @@
 #include <virtio_drv/driver.h>
 #include <virtio_drv/hal.h>
 #include <virtio_drv/mmio.h>
+#include <virtio_drv/net.h>
 #include <virtio_drv/pci.h>
 #include <virtio_drv/pci_bus.h>
 #include <virtio_drv/queue.h>
 #include <virtio_drv/transport.h>
 #include <virtio_drv/virtio_blk.h>
+#include <virtio_drv/virtio_net.h>
 
 #endif

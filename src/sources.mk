@@ -16,10 +16,17 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	device/vdrv_blk.c \
 	device/vdrv_blk_config.c \
 	device/vdrv_driver.c \
+	device/vdrv_net_config.c \
+	device/vdrv_net_driver.c \
+	device/vdrv_net_header.c \
+	device/vdrv_net_rx.c \
+	device/vdrv_net_tx.c \
 	queue/vdrv_queue.c \
 	queue/vdrv_split.c \
 	trait/vdrv_base.c \
 	trait/vdrv_block.c \
+	trait/vdrv_net.c \
+	trait/vdrv_net_pool.c \
 	transport/vdrv_mmio.c \
 	transport/vdrv_pci.c \
 	transport/vdrv_pci_access.c \

@@ -24,6 +24,7 @@ HOST_TESTS := $(patsubst tests/unit/%.c,$(HOST_OUT)/%,\
 
 # Further C files that a test program needs.
 TEST_SRCS_test_fake := tests/unit/rawdrv.c
+TEST_SRCS_test_fake_dev := tests/unit/rawdrv.c
 TEST_SRCS_test_responder := tests/kernel/responder.c
 TEST_SRCS_test_block_trait := tests/adapters/ramdisk.c
 TEST_SRCS_test_loopback_nic := tests/adapters/loopback_nic.c

@@ -54,6 +54,7 @@ struct vdrv_queue_kind {
     void (*reset)(struct vdrv_queue *q);
     int (*arm)(struct vdrv_queue *q, uint32_t mode);
     uint32_t (*outstanding)(const struct vdrv_queue *q);
+    bool (*pending)(const struct vdrv_queue *q);
 };
 
 extern const struct vdrv_queue_kind vdrv_queue_split;
@@ -218,6 +219,9 @@ int vdrv_queue_arm(struct vdrv_queue *q, uint32_t mode);
 
 /* Chains that the device holds. [queue] */
 uint32_t vdrv_queue_outstanding(const struct vdrv_queue *q);
+
+/* Would reap find something, good or bad?  False when broken. [queue] */
+bool vdrv_queue_pending(const struct vdrv_queue *q);
 
 /* Free descriptors. [queue] */
 uint32_t vdrv_queue_room(const struct vdrv_queue *q);

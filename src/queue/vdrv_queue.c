@@ -42,6 +42,11 @@ uint32_t vdrv_queue_outstanding(const struct vdrv_queue *q)
     return q->error != VDRV_OK ? 0 : q->kind->outstanding(q);
 }
 
+bool vdrv_queue_pending(const struct vdrv_queue *q)
+{
+    return q->error == VDRV_OK && q->kind->pending(q);
+}
+
 uint32_t vdrv_queue_room(const struct vdrv_queue *q)
 {
     return q->nfree;

@@ -538,6 +538,13 @@ static uint32_t split_outstanding(const struct vdrv_queue *q)
     return (uint16_t)(q->avail_idx - q->used_idx);
 }
 
+static bool split_pending(const struct vdrv_queue *q)
+{
+    const struct virtq_used *used = q->device;
+
+    return shared_load16(&used->idx) != q->used_idx;
+}
+
 static void split_reset(struct vdrv_queue *q)
 {
     for (uint32_t i = 0; i < q->size; i++)
@@ -558,4 +565,5 @@ const struct vdrv_queue_kind vdrv_queue_split = {
     .reset = split_reset,
     .arm = split_arm,
     .outstanding = split_outstanding,
+    .pending = split_pending,
 };

@@ -39,5 +39,6 @@
 #include "fake_pci.h"
 #include "fake_blk.h"
 #include "fake_net.h"
+#include "fake_gpu.h"
 
 #endif

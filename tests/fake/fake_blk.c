@@ -42,7 +42,7 @@ static bool in_range(const struct fake_blk *b, uint64_t sector, uint64_t n)
     return sector <= capacity(b) && n <= capacity(b) - sector;
 }
 
-/* ---- The cache ------------------------------------------------------------------- */
+/* ---- The cache ------------------------------------------------------ */
 
 static void wrote(struct fake_blk *b, uint64_t sector, uint64_t n)
 {
@@ -85,7 +85,7 @@ void fake_blk_power_cut(struct fake_blk *b, unsigned percent)
     memcpy(b->disk, b->safe, (size_t)b->cfg.sectors * FAKE_SECTOR);
 }
 
-/* ---- Limits that the driver must keep --------------------------------------------- */
+/* ---- Limits that the driver must keep ------------------------------- */
 
 /* Segments that hold data: all but header and status (5.2.4: seg_max). */
 static uint32_t data_segments(const struct blk_req *r)
@@ -134,7 +134,7 @@ static bool needs(struct blk_req *r, unsigned bit)
     return false;
 }
 
-/* ---- Requests; each returns the status byte ------------------------------------------ */
+/* ---- Requests; each returns the status byte ------------------------- */
 
 static uint32_t check_rw(struct blk_req *r, uint64_t len)
 {
@@ -311,7 +311,7 @@ static uint32_t execute(struct blk_req *r)
     }
 }
 
-/* ---- Faults ------------------------------------------------------------------------------ */
+/* ---- Faults --------------------------------------------------------- */
 
 static struct fake_blk_fault *fault_for(struct fake_blk *b, uint32_t type)
 {
@@ -354,7 +354,7 @@ void fake_blk_faults_clear(struct fake_blk *b)
     b->n_faults = 0;
 }
 
-/* ---- The request as a whole ----------------------------------------------------------------- */
+/* ---- The request as a whole ----------------------------------------- */
 
 static uint32_t finish(struct blk_req *r, uint32_t status,
                        const struct fake_blk_fault *t)
@@ -401,7 +401,7 @@ static uint32_t blk_serve(struct fake_dev *d, struct fake_chain *c)
     return finish(&r, status, t);
 }
 
-/* ---- Configuration ----------------------------------------------------------------------------- */
+/* ---- Configuration -------------------------------------------------- */
 
 static bool blk_negotiated(struct fake_dev *d)
 {
@@ -467,7 +467,7 @@ void fake_blk_resize(struct fake_blk *b, uint64_t sectors)
     fake_dev_config_changed(&b->dev);
 }
 
-/* ---- Life --------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------- */
 
 static void set_default(uint32_t *v, uint32_t value)
 {

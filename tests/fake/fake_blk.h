@@ -103,11 +103,11 @@ struct fake_blk {
     uint8_t *dirty;
     uint8_t id[20];
     bool writeback; /* the cache is on */
-    /* ---- Counters ---------------------------------------------------------- */
+    /* ---- Counters --------------------------------------------------- */
     uint32_t requests[32];  /* by type */
     uint32_t answered[256]; /* by status byte */
     uint64_t sectors_read, sectors_written;
-    /* ---- Faults -------------------------------------------------------------- */
+    /* ---- Faults ----------------------------------------------------- */
     struct fake_blk_fault fault[FAKE_BLK_FAULTS];
     uint32_t n_faults;
 };

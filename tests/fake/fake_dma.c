@@ -46,7 +46,7 @@ static uint64_t dma_base(const struct fake *f)
     return f->config.dma_base ? f->config.dma_base : DMA_BASE;
 }
 
-/* ---- Allocation --------------------------------------------------------- */
+/* ---- Allocation ----------------------------------------------------- */
 
 static void redzone_set(uint8_t *p)
 {
@@ -188,7 +188,7 @@ static void hal_free(void *ctx, void *ptr, uint64_t dma, size_t size,
     fake_violation(f, "DMA", "dma_free of %p, which is not allocated", ptr);
 }
 
-/* ---- Mappings ------------------------------------------------------------ */
+/* ---- Mappings ------------------------------------------------------- */
 
 static void map_add(struct fake *f, struct fake_map m)
 {
@@ -308,7 +308,7 @@ static void hal_sync(void *ctx, void *ptr, uint64_t dma, uint32_t len,
         memcpy(m->ptr + off, m->bounce + off, len);
 }
 
-/* ---- From a device address to memory -------------------------------------- */
+/* ---- From a device address to memory -------------------------------- */
 
 /* Inside one live allocation, whose zones a device must not touch either. */
 static void *alloc_at(const struct fake *f, uint64_t off, uint64_t len)
@@ -330,6 +330,16 @@ static void *alloc_at(const struct fake *f, uint64_t off, uint64_t len)
     return NULL;
 }
 
+/* The whole process is visible; only what cannot be an address is refused. */
+static void *direct_at(const struct fake *f, uint64_t dma)
+{
+    uint64_t p = dma - f->hal.direct_offset;
+
+    if (dma < PAGE || p < PAGE || p >> 48)
+        return NULL;
+    return (void *)(uintptr_t)p;
+}
+
 void *fake_dma_try(struct fake *f, uint64_t dma, uint64_t len, uint32_t dir)
 {
     uint64_t off = dma - dma_base(f);
@@ -341,7 +351,7 @@ void *fake_dma_try(struct fake *f, uint64_t dma, uint64_t len, uint32_t dir)
     if (off < arena_size(f))
         return alloc_at(f, off, len);
     if (f->config.mode == FAKE_DIRECT)
-        return (void *)(uintptr_t)(dma - f->hal.direct_offset);
+        return direct_at(f, dma);
     i = map_find(f, dma);
     if (i == f->maps_live)
         return NULL;
@@ -364,7 +374,7 @@ void *fake_dma(struct fake *f, uint64_t dma, uint64_t len, uint32_t dir)
     return p;
 }
 
-/* ---- Life ------------------------------------------------------------------ */
+/* ---- Life ----------------------------------------------------------- */
 
 void fake__dma_init(struct fake *f)
 {

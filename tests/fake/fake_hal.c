@@ -14,7 +14,7 @@
 
 #define COOKIE_MAX ((uint64_t)1 << 30)
 
-/* ---- Violations and log ---------------------------------------------- */
+/* ---- Violations and log --------------------------------------------- */
 
 void fake_violation(struct fake *f, const char *id, const char *fmt, ...)
 {
@@ -85,7 +85,7 @@ uint32_t fake_rand(struct fake *f)
     return (uint32_t)(x >> 32);
 }
 
-/* ---- Time and steps ---------------------------------------------------- */
+/* ---- Time and steps ------------------------------------------------- */
 
 void fake_step(struct fake *f)
 {
@@ -170,7 +170,7 @@ void fake_stepper_del(struct fake *f, struct fake_stepper *s)
         *p = s->next;
 }
 
-/* ---- Registers --------------------------------------------------------- */
+/* ---- Registers ------------------------------------------------------ */
 
 void fake_region_add(struct fake *f, struct fake_region *r)
 {
@@ -287,7 +287,7 @@ static void trace_add(struct fake *f, const struct fake_access *a)
 static uint32_t overridden(struct fake *f, const struct fake_access *a)
 {
     for (uint32_t i = 0; i < f->n_overrides; i++) {
-        struct fake_override *o = &f->overrides[i];
+        struct fake_forced *o = &f->overrides[i];
 
         if (o->space != a->space || o->addr != a->addr)
             continue;
@@ -309,7 +309,7 @@ void fake_override(struct fake *f, uint32_t space, uint64_t addr, uint32_t skip,
 {
     if (f->n_overrides == FAKE_OVERRIDES)
         abort();
-    f->overrides[f->n_overrides++] = (struct fake_override){
+    f->overrides[f->n_overrides++] = (struct fake_forced){
         addr, space, skip, count ? count : UINT32_MAX, value};
 }
 
@@ -384,7 +384,7 @@ static void hal_reg_write(void *ctx, uint32_t space, uintptr_t addr,
         fake_reg_write(f, space, phys, width, value);
 }
 
-/* ---- Life --------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------- */
 
 void fake_init(struct fake *f, const struct fake_config *cfg)
 {

@@ -105,7 +105,7 @@ struct fake_cookie {
     size_t len;
 };
 
-struct fake_override {
+struct fake_forced {
     uint64_t addr;
     uint32_t space;
     uint32_t skip;
@@ -117,7 +117,7 @@ struct fake {
     struct vdrv_hal hal; /* give `&f->hal` to the library */
     struct fake_config config;
 
-    /* ---- Knobs: DMA --------------------------------------------------- */
+    /* ---- Knobs: DMA ------------------------------------------------- */
     uint32_t fail_alloc;   /* the k-th dma_alloc from now fails; 0: none */
     uint32_t fail_map;     /* the k-th dma_map from now fails; 0: none */
     int fail_map_code;     /* with this; 0: VDRV_ERR_AGAIN */
@@ -127,7 +127,7 @@ struct fake {
     int expect_physical;   /* 1, -1: VDRV_DMA_PHYSICAL must be set, clear */
     bool unchecked;        /* DIRECT: devices translate without checks; for
                               benchmarks */
-    /* ---- Knobs: time -------------------------------------------------- */
+    /* ---- Knobs: time ------------------------------------------------ */
     uint64_t now;          /* microseconds */
     uint32_t us_per_now;   /* per now_us call; 0: the clock stands still */
     uint32_t us_per_relax; /* per relax */
@@ -137,7 +137,7 @@ struct fake {
     void (*wait_hook)(void *arg, struct vdrv_device *dev, uint32_t queue,
                       uint32_t max_us); /* instead of the default wait */
     void *wait_arg;
-    /* ---- Knobs: registers --------------------------------------------- */
+    /* ---- Knobs: registers ------------------------------------------- */
     bool refuse_mmio_map;
     uint64_t gone_at; /* every access from the k-th on finds nothing: reads
                          are all ones (hot unplug); 0: never */
@@ -148,11 +148,11 @@ struct fake {
     struct fake_access *trace; /* the test's array, filled up to trace_cap */
     size_t trace_cap;
     size_t trace_len;
-    /* ---- Knobs: reporting --------------------------------------------- */
+    /* ---- Knobs: reporting ------------------------------------------- */
     bool record; /* record violations instead of aborting */
     bool echo;   /* print log lines to stderr */
 
-    /* ---- Counters ------------------------------------------------------ */
+    /* ---- Counters --------------------------------------------------- */
     uint32_t allocs_live, allocs_total;
     uint32_t maps_live, maps_total;
     uint64_t bytes_live, bytes_peak;
@@ -162,7 +162,7 @@ struct fake {
     uint32_t violations;
     struct fake_broken broken[FAKE_VIOLATIONS];
 
-    /* ---- Private ------------------------------------------------------- */
+    /* ---- Private ---------------------------------------------------- */
     uint8_t *arena;
     size_t top;
     struct fake_alloc *allocs;
@@ -175,7 +175,7 @@ struct fake {
     struct fake_region *regions;
     struct fake_stepper *steppers;
     bool stepping;
-    struct fake_override overrides[FAKE_OVERRIDES];
+    struct fake_forced overrides[FAKE_OVERRIDES];
     uint32_t n_overrides;
     char log[FAKE_LOG_LINES][FAKE_LOG_TEXT];
     uint32_t log_level[FAKE_LOG_LINES];
@@ -220,7 +220,7 @@ void fake_violations_clear(struct fake *f);
 /* A seeded pseudo-random number. */
 uint32_t fake_rand(struct fake *f);
 
-/* ---- For tests: registers ---------------------------------------------- */
+/* ---- For tests: registers ------------------------------------------- */
 
 /*
  * After `skip` more reads of the register at `addr`, the next `count` reads
@@ -230,7 +230,7 @@ void fake_override(struct fake *f, uint32_t space, uint64_t addr, uint32_t skip,
                    uint32_t count, uint32_t value);
 void fake_override_clear(struct fake *f);
 
-/* ---- For device models -------------------------------------------------- */
+/* ---- For device models ---------------------------------------------- */
 
 void fake_region_add(struct fake *f, struct fake_region *r);
 void fake_region_del(struct fake *f, struct fake_region *r);

@@ -57,7 +57,7 @@ static struct fake_queue *selected(struct fake_mmio *m)
     return fake_dev_queue(m->dev, m->queue_sel);
 }
 
-/* ---- Reads -------------------------------------------------------------------- */
+/* ---- Reads ---------------------------------------------------------- */
 
 static uint32_t read_ready(struct fake_mmio *m)
 {
@@ -151,7 +151,7 @@ static uint32_t mmio_read(void *arg, uint64_t off, uint32_t width)
     }
 }
 
-/* ---- Writes --------------------------------------------------------------------- */
+/* ---- Writes --------------------------------------------------------- */
 
 static void write_ready(struct fake_mmio *m, struct fake_queue *q,
                         uint32_t value)
@@ -289,7 +289,7 @@ static void mmio_write(void *arg, uint64_t off, uint32_t width, uint32_t value)
     write_device(m, off, value);
 }
 
-/* ---- Life -------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------- */
 
 static void mmio_line(struct fake_dev *d)
 {

@@ -25,7 +25,7 @@ struct fake_mmio {
     struct fake *f;
     struct fake_region region;
     bool line; /* interrupt line, level */
-    /* ---- Knobs: what the registers say ---------------------------------- */
+    /* ---- Knobs: what the registers say ------------------------------ */
     uint32_t magic;
     uint32_t version;
     uint32_t device_id;
@@ -36,7 +36,7 @@ struct fake_mmio {
     uint32_t isr_always;  /* InterruptStatus is this; 0: as it is */
     uint64_t shm_len;     /* shared memory of id 0; 0: none */
     uint64_t shm_base;
-    /* ---- State ------------------------------------------------------------- */
+    /* ---- State ------------------------------------------------------ */
     uint32_t dev_features_sel, drv_features_sel, queue_sel, shm_sel;
 };
 

@@ -24,7 +24,7 @@ static bool has(const struct fake_net *n, unsigned bit)
     return fake_dev_has(&n->dev, bit);
 }
 
-/* ---- Header and checksum --------------------------------------------------------- */
+/* ---- Header and checksum -------------------------------------------- */
 
 static void header_get(const uint8_t *h, uint32_t size, struct fake_net_meta *m)
 {
@@ -78,7 +78,7 @@ static void complete_csum(struct fake_net *n, uint8_t *frame, size_t len,
     frame[at + 1] = (uint8_t)sum;
 }
 
-/* ---- Transmit ------------------------------------------------------------------------ */
+/* ---- Transmit ------------------------------------------------------- */
 
 static void check_gso(struct fake_net *n, const struct fake_net_meta *m)
 {
@@ -139,19 +139,12 @@ static void send_frame(struct fake_net *n, struct fake_chain *c)
         n->on_frame(n->on_frame_arg, n, c->q->index / 2u, n->last, len, &m);
 }
 
-/* ---- Receive ------------------------------------------------------------------------------ */
+/* ---- Receive -------------------------------------------------------- */
 
 static bool is_rx(const struct fake_net *n, const struct fake_queue *q)
 {
     return q->index % 2 == 0 && q->index < 2 * n->cfg.pairs;
 }
-
-/* The buffers that hold a frame, taken from the ring. */
-struct rx_run {
-    struct fake_chain *c;
-    uint32_t n;
-    uint64_t room;
-};
 
 static void rx_check(struct fake_net *n, const struct fake_chain *c)
 {
@@ -164,29 +157,39 @@ static void rx_check(struct fake_net *n, const struct fake_chain *c)
         bad(n, "NET-064", "receive buffer", c->wlen);
 }
 
-static void rx_take(struct fake_net *n, struct fake_queue *q,
-                    struct rx_run *run, uint64_t need)
+/*
+ * Takes buffers until `need` bytes fit; false when there are not enough, and
+ * those taken so far stay for the next frame.
+ */
+static bool rx_take(struct fake_net *n, uint32_t pair, uint64_t need)
 {
     uint32_t max = has(n, FAKE_NET_F_MRG_RXBUF) ? BUFFERS : 1;
+    struct fake_chain *c = n->held[pair];
+    uint64_t room = 0;
 
-    while (run->room < need && run->n < max) {
-        struct fake_chain *c = &run->c[run->n];
-
-        if (!fake_queue_pop(q, c))
+    for (uint32_t i = 0; i < n->n_held[pair]; i++)
+        room += c[i].wlen;
+    while (room < need && n->n_held[pair] < max) {
+        c = &n->held[pair][n->n_held[pair]];
+        if (!fake_queue_pop(&n->dev.queue[2 * pair], c))
             break;
         rx_check(n, c);
-        run->room += c->wlen;
-        run->n++;
+        room += c->wlen;
+        n->n_held[pair]++;
     }
+    return room >= need;
 }
 
 /* 5.1.6.4.1: all buffers of a frame become used at once. */
-static void rx_fill(struct fake_net *n, struct fake_queue *q,
-                    const struct rx_run *run, const uint8_t *bytes,
+static void rx_fill(struct fake_net *n, uint32_t pair, const uint8_t *bytes,
                     uint64_t len)
 {
-    for (uint32_t i = 0; i < run->n; i++) {
-        const struct fake_chain *c = &run->c[i];
+    struct fake_queue *q = &n->dev.queue[2 * pair];
+    uint32_t count = n->n_held[pair];
+
+    n->n_held[pair] = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct fake_chain *c = &n->held[pair][i];
         uint64_t part = len < c->wlen ? len : c->wlen;
         uint32_t used = (uint32_t)part;
 
@@ -209,42 +212,22 @@ static struct fake_queue *rx_queue(struct fake_net *n, uint32_t pair)
     return q;
 }
 
-/* A frame that does not fit: the buffers go back empty, as if not taken. */
-static void rx_undo(struct fake_queue *q, const struct rx_run *run)
-{
-    for (uint32_t i = run->n; i-- > 0;)
-        fake_queue_forget(q, &run->c[i]);
-    q->next_avail = (uint16_t)(q->next_avail - run->n);
-    q->popped -= run->n;
-}
-
-static bool rx_bytes(struct fake_net *n, struct fake_queue *q, uint8_t *bytes,
+static bool rx_bytes(struct fake_net *n, uint32_t pair, uint8_t *bytes,
                      uint64_t len, struct fake_net_meta *m)
 {
-    struct rx_run run = {calloc(BUFFERS, sizeof(*run.c)), 0, 0};
-    bool fits;
-
-    if (!run.c)
-        abort();
-    rx_take(n, q, &run, len);
-    fits = run.n && run.room >= len;
-    if (fits) {
-        m->num_buffers = (uint16_t)run.n;
-        if (n->force_buffers != UINT32_MAX)
-            m->num_buffers = (uint16_t)n->force_buffers;
-        header_put(bytes, n->header, m);
-        rx_fill(n, q, &run, bytes, len);
-    } else {
-        rx_undo(q, &run);
-    }
-    free(run.c);
-    return fits;
+    if (!rx_take(n, pair, len))
+        return false;
+    m->num_buffers = (uint16_t)n->n_held[pair];
+    if (n->force_buffers != UINT32_MAX)
+        m->num_buffers = (uint16_t)n->force_buffers;
+    header_put(bytes, n->header, m);
+    rx_fill(n, pair, bytes, len);
+    return true;
 }
 
 bool fake_net_receive_on(struct fake_net *n, uint32_t pair, const void *frame,
                          size_t len, const struct fake_net_meta *meta)
 {
-    struct fake_queue *q = rx_queue(n, pair);
     struct fake_net_meta m = {0};
     uint8_t *bytes;
     bool ok = false;
@@ -255,8 +238,8 @@ bool fake_net_receive_on(struct fake_net *n, uint32_t pair, const void *frame,
     if (!bytes)
         abort();
     memcpy(bytes + n->header, frame, len);
-    if (q)
-        ok = rx_bytes(n, q, bytes, n->header + len, &m);
+    if (rx_queue(n, pair))
+        ok = rx_bytes(n, pair, bytes, n->header + len, &m);
     free(bytes);
     n->rx_frames += ok;
     n->rx_bytes += ok ? len : 0;
@@ -275,8 +258,11 @@ bool fake_net_receive_raw(struct fake_net *n, uint32_t pair, const void *bytes,
     struct fake_queue *q = rx_queue(n, pair);
     struct fake_chain c;
 
-    if (!q || !fake_queue_pop(q, &c))
+    if (!q || !rx_take(n, pair, 1))
         return false;
+    c = n->held[pair][0];
+    n->n_held[pair]--;
+    memmove(n->held[pair], n->held[pair] + 1, n->n_held[pair] * sizeof(c));
     fake_chain_write(&c, 0, bytes, len);
     fake_queue_done(q, &c, used_len);
     return true;
@@ -286,10 +272,13 @@ uint32_t fake_net_rx_room(struct fake_net *n, uint32_t pair)
 {
     struct fake_queue *q = rx_queue(n, pair);
 
-    return q ? (uint16_t)(fake_split_avail_idx(q) - q->next_avail) : 0;
+    if (!q)
+        return 0;
+    return n->n_held[pair] +
+           (uint16_t)(fake_split_avail_idx(q) - q->next_avail);
 }
 
-/* ---- Control queue ----------------------------------------------------------------------------- */
+/* ---- Control queue -------------------------------------------------- */
 
 /* A command: class, number and data; the ack is the answer. */
 struct ctrl {
@@ -451,7 +440,7 @@ static uint32_t net_serve(struct fake_dev *d, struct fake_chain *c)
     return 0;
 }
 
-/* ---- Features, link --------------------------------------------------------------------------------- */
+/* ---- Features, link ------------------------------------------------- */
 
 struct net_dep {
     unsigned bit, on;
@@ -494,6 +483,7 @@ static void net_reset(struct fake_dev *d)
     memset(n->rx_mode, 0, sizeof(n->rx_mode));
     memset(n->vlans, 0, sizeof(n->vlans));
     n->unicasts = n->multicasts = 0;
+    memset(n->n_held, 0, sizeof(n->n_held));
     memcpy(n->address, n->cfg.mac, 6);
     for (uint16_t i = 0; i < d->n_queues; i++)
         d->queue[i].manual = is_rx(n, &d->queue[i]);
@@ -513,7 +503,7 @@ void fake_net_announce(struct fake_net *n)
     fake_dev_config_changed(&n->dev);
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------- */
 
 static void defaults(struct fake_net_config *c)
 {
@@ -575,10 +565,17 @@ void fake_net_init(struct fake_net *n, struct fake *f,
         queues++;
     for (uint32_t i = 0; i < queues; i++)
         fake_dev_add_queue(&n->dev, (uint16_t)n->cfg.queue_max);
+    for (uint32_t i = 0; i < n->cfg.pairs; i++) {
+        n->held[i] = calloc(BUFFERS, sizeof(*n->held[i]));
+        if (!n->held[i])
+            abort();
+    }
     net_reset(&n->dev);
 }
 
 void fake_net_fini(struct fake_net *n)
 {
     fake_dev_fini(&n->dev);
+    for (uint32_t i = 0; i < n->cfg.pairs; i++)
+        free(n->held[i]);
 }

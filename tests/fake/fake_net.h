@@ -92,29 +92,32 @@ struct fake_net {
     uint32_t header; /* bytes, as negotiated: 10 or 12 */
     fake_net_frame_fn on_frame;
     void *on_frame_arg;
-    /* ---- Knobs --------------------------------------------------------------- */
+    /* ---- Knobs ------------------------------------------------------ */
     bool leave_csum;
     uint32_t force_buffers; /* num_buffers of received frames; UINT32_MAX:
                                the truth */
     int64_t force_len;      /* used length of the first buffer; -1: the truth */
     int ctrl_ack;           /* what the control queue answers; -1: the truth,
                                256: nothing is written */
-    /* ---- Last frame sent ------------------------------------------------------- */
+    /* ---- Last frame sent -------------------------------------------- */
     uint8_t last[FAKE_NET_FRAME];
     size_t last_len;
     struct fake_net_meta last_meta;
-    /* ---- Counters ---------------------------------------------------------------- */
+    /* ---- Counters --------------------------------------------------- */
     uint32_t tx_frames, rx_frames;
     uint32_t rx_dropped; /* no buffers, or too small */
     uint64_t tx_bytes, rx_bytes;
     uint32_t ctrl_commands;
-    /* ---- What the driver has set --------------------------------------------------- */
+    /* ---- What the driver has set ------------------------------------ */
     uint32_t pairs_in_use;
     bool rx_mode[6]; /* promisc, allmulti, alluni, nomulti, nouni, nobcast */
     uint8_t address[6];
     uint32_t unicasts, multicasts; /* entries of the address table */
     uint8_t table[64][6];
     uint8_t vlans[512]; /* a bit each */
+    /* ---- Private: receive buffers taken and not used yet, by pair --- */
+    struct fake_chain *held[FAKE_QUEUES / 2];
+    uint32_t n_held[FAKE_QUEUES / 2];
 };
 
 void fake_net_init(struct fake_net *n, struct fake *f,

@@ -35,7 +35,7 @@ static bool is_mem(uint32_t kind)
     return kind == FAKE_BAR_MEM32 || kind == FAKE_BAR_MEM64;
 }
 
-/* ---- BARs --------------------------------------------------------------------- */
+/* ---- BARs ----------------------------------------------------------- */
 
 uint64_t fake_pci_bar_addr(const struct fake_pci_fn *fn, uint32_t i)
 {
@@ -82,8 +82,8 @@ static void no_write(void *arg, uint64_t off, uint32_t width, uint32_t value)
     (void)value;
 }
 
-void fake_pci_bar(struct fake_pci_fn *fn, uint32_t i, uint32_t kind,
-                  uint64_t size)
+void fake_pci_set_bar(struct fake_pci_fn *fn, uint32_t i, uint32_t kind,
+                      uint64_t size)
 {
     struct fake_pci_bar *b = &fn->bar[i];
     uint64_t mask = ~(size - 1);
@@ -143,7 +143,7 @@ void fake_pci_assign(struct fake_pci_fn *fn)
     decode(fn);
 }
 
-/* ---- Capabilities ------------------------------------------------------------------ */
+/* ---- Capabilities --------------------------------------------------- */
 
 uint32_t fake_pci_caps(struct fake_pci_fn *fn, const struct fake_pci_cap *cap,
                        unsigned n)
@@ -165,7 +165,7 @@ uint32_t fake_pci_caps(struct fake_pci_fn *fn, const struct fake_pci_cap *cap,
     return FAKE_PCI_FIRST;
 }
 
-/* ---- Finding a function --------------------------------------------------------------- */
+/* ---- Finding a function --------------------------------------------- */
 
 static uint32_t bus_number(const struct fake_pci_fn *fn)
 {
@@ -252,7 +252,7 @@ void fake_pci_write(void *ctx, uint32_t bdf, uint32_t off, uint32_t width,
         fake__pci_after_write(fn, off);
 }
 
-/* ---- ECAM and ports ---------------------------------------------------------------------- */
+/* ---- ECAM and ports ------------------------------------------------- */
 
 static uint32_t ecam_read(void *arg, uint64_t off, uint32_t width)
 {
@@ -304,7 +304,7 @@ void fake_pci_ports(struct fake_pci *p)
     fake_region_add(p->f, &p->ports);
 }
 
-/* ---- Life ----------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------- */
 
 void fake_pci_init(struct fake_pci *p, struct fake *f)
 {

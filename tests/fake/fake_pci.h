@@ -98,7 +98,7 @@ struct fake_pci_fn {
     uint32_t cfg_len;              /* 256 or 4096 */
     struct fake_pci_bar bar[6];
     bool intx; /* interrupt line, level */
-    /* ---- The virtio function --------------------------------------------- */
+    /* ---- The virtio function ---------------------------------------- */
     struct fake_dev *dev; /* NULL: another kind of function */
     struct fake_pci_layout layout;
     uint32_t off_common, off_isr, off_device, off_notify; /* in the BAR */
@@ -138,8 +138,8 @@ void fake_pci_del(struct fake_pci_fn *fn);
 void fake_pci_bridge(struct fake_pci_fn *fn, uint8_t secondary,
                      uint8_t subordinate);
 /* Gives it a BAR whose registers are `read` and `write`. */
-void fake_pci_bar(struct fake_pci_fn *fn, uint32_t i, uint32_t kind,
-                  uint64_t size);
+void fake_pci_set_bar(struct fake_pci_fn *fn, uint32_t i, uint32_t kind,
+                      uint64_t size);
 /* Writes a capability list from a table; returns where the first one is. */
 uint32_t fake_pci_caps(struct fake_pci_fn *fn, const struct fake_pci_cap *cap,
                        unsigned n);

@@ -47,7 +47,7 @@ static struct fake_queue *selected(struct fake_pci_fn *fn)
     return fake_dev_queue(fn->dev, fn->queue_sel);
 }
 
-/* ---- MSI-X ---------------------------------------------------------------------- */
+/* ---- MSI-X ---------------------------------------------------------- */
 
 static uint32_t msix_control(const struct fake_pci_fn *fn)
 {
@@ -106,7 +106,7 @@ static uint32_t set_vector(struct fake_pci_fn *fn, uint32_t value)
     return FAKE_NO_VECTOR;
 }
 
-/* ---- Common configuration --------------------------------------------------------- */
+/* ---- Common configuration ------------------------------------------- */
 
 /* Width of the field at an offset; 0: no field starts there. */
 static uint32_t field_width(uint64_t off)
@@ -297,7 +297,7 @@ static void common_write(struct fake_pci_fn *fn, uint64_t off, uint32_t width,
     }
 }
 
-/* ---- Notification, ISR ----------------------------------------------------------------- */
+/* ---- Notification, ISR ---------------------------------------------- */
 
 static void notify_width(struct fake_pci_fn *fn, uint32_t width)
 {
@@ -329,7 +329,7 @@ static uint32_t isr_read(struct fake_pci_fn *fn)
     return isr;
 }
 
-/* ---- The BAR that holds them all ---------------------------------------------------------- */
+/* ---- The BAR that holds them all ------------------------------------ */
 
 static bool within(uint64_t off, uint32_t start, uint32_t len)
 {
@@ -364,7 +364,7 @@ static void bar_write(void *arg, uint64_t off, uint32_t width, uint32_t value)
         pci_bad(fn, "ACCESS", "write outside the structures", off);
 }
 
-/* ---- Configuration access window (4.1.4.9) -------------------------------------------------- */
+/* ---- Configuration access window (4.1.4.9) -------------------------- */
 
 static bool window(struct fake_pci_fn *fn, uint32_t *off, uint32_t *len)
 {
@@ -426,7 +426,7 @@ void fake__pci_after_write(struct fake_pci_fn *fn, uint32_t off)
     set_line(fn->dev);
 }
 
-/* ---- Building it ------------------------------------------------------------------------------ */
+/* ---- Building it ---------------------------------------------------- */
 
 static struct fake_pci_cap virtio_cap(const struct fake_pci_fn *fn,
                                       uint8_t type, uint32_t off, uint32_t len)
@@ -556,14 +556,15 @@ void fake_pci_virtio(struct fake_pci_fn *fn, struct fake_pci *p,
     defaults(fn);
     fake_put16(fn->cfg + 2, fn->layout.device_id);
     identity(fn);
-    fake_pci_bar(fn, fn->layout.bar, fn->layout.bar_kind, fn->layout.bar_size);
+    fake_pci_set_bar(fn, fn->layout.bar, fn->layout.bar_kind,
+                     fn->layout.bar_size);
     fn->bar[fn->layout.bar].region.read = bar_read;
     fn->bar[fn->layout.bar].region.write = bar_write;
     fn->bar[fn->layout.bar].region.name = dev->name;
     if (fn->layout.vectors) {
         uint32_t i = msix_bar(fn);
 
-        fake_pci_bar(fn, i, FAKE_BAR_MEM32, 0x1000);
+        fake_pci_set_bar(fn, i, FAKE_BAR_MEM32, 0x1000);
         fn->bar[i].region.read = msix_read;
         fn->bar[i].region.write = msix_write;
     }

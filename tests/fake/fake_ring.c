@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Life ------------------------------------------------------------------ */
+/* ---- Life ----------------------------------------------------------- */
 
 void fake_queue_free(struct fake_queue *q)
 {
@@ -62,7 +62,7 @@ void fake_queue_start(struct fake_queue *q)
     q->ring->hint(q);
 }
 
-/* ---- Chains in flight -------------------------------------------------------- */
+/* ---- Chains in flight ----------------------------------------------- */
 
 bool fake_queue_pop(struct fake_queue *q, struct fake_chain *c)
 {
@@ -116,7 +116,7 @@ void fake_queue_hint(struct fake_queue *q)
         q->ring->hint(q);
 }
 
-/* ---- Bytes of a chain ----------------------------------------------------------- */
+/* ---- Bytes of a chain ----------------------------------------------- */
 
 /* What to do with each piece; exactly one of the pointers is set. */
 struct copy {

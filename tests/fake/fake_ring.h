@@ -80,25 +80,25 @@ struct fake_slot {
 struct fake_queue {
     struct fake_dev *dev;
     uint16_t index;
-    /* ---- What the transport shows ------------------------------------- */
+    /* ---- What the transport shows ----------------------------------- */
     uint16_t max;        /* largest size; 0: there is no such queue */
     uint16_t size;       /* chosen */
     uint16_t vector;     /* MSI-X; 0xFFFF: none */
     uint16_t notify_off; /* PCI */
     uint32_t ready;
     uint64_t desc, driver, device; /* device addresses */
-    /* ---- Knobs --------------------------------------------------------- */
+    /* ---- Knobs ------------------------------------------------------ */
     uint32_t kick_policy; /* FAKE_KICK_*; call fake_queue_hint() after */
     bool manual;          /* the device does not work on it: the test pops */
     bool poison;          /* overwrite descriptors and ring slots once read */
     bool mute;            /* no interrupts, whatever the driver wants */
-    /* ---- Counters ------------------------------------------------------- */
+    /* ---- Counters --------------------------------------------------- */
     uint32_t kicks;          /* notifications */
     uint32_t needless_kicks; /* of these, not asked for (SPLIT-27, -31) */
     uint32_t kick_value;     /* what the last one wrote */
     uint32_t irqs, irqs_suppressed;
     uint32_t popped, pushed;
-    /* ---- Ring state ------------------------------------------------------ */
+    /* ---- Ring state ------------------------------------------------- */
     const struct fake_ring_ops *ring;
     bool kicked;
     bool event_idx, indirect;
@@ -114,7 +114,7 @@ struct fake_queue {
     uint16_t alloc;  /* entries of the three arrays */
 };
 
-/* ---- Devices -------------------------------------------------------------- */
+/* ---- Devices -------------------------------------------------------- */
 
 /* The transport enables a queue (after checking); the device resets it. */
 void fake_queue_start(struct fake_queue *q);
@@ -154,7 +154,7 @@ size_t fake_chain_write(const struct fake_chain *c, uint64_t off,
 size_t fake_chain_fill(const struct fake_chain *c, uint64_t off, uint8_t byte,
                        size_t len);
 
-/* ---- Raw access to a split ring, for hostile devices ----------------------- */
+/* ---- Raw access to a split ring, for hostile devices ---------------- */
 
 /* The next used element, not published: any id, any length. */
 void fake_split_push_raw(struct fake_queue *q, uint32_t id, uint32_t len);

@@ -13,7 +13,7 @@
 #define DESC_BYTES 16u
 #define CHAIN_MAX  (UINT64_C(1) << 32)
 
-/* ---- The three areas ----------------------------------------------------- */
+/* ---- The three areas ------------------------------------------------ */
 
 static uint8_t *desc_area(struct fake_queue *q)
 {
@@ -59,7 +59,7 @@ static void full_fence(void)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/* ---- Start ------------------------------------------------------------------ */
+/* ---- Start ---------------------------------------------------------- */
 
 static bool aligned(struct fake_queue *q, uint64_t addr, uint32_t align,
                     const char *what)
@@ -102,7 +102,7 @@ static bool split_start(struct fake_queue *q)
     return true;
 }
 
-/* ---- Hints to the driver ------------------------------------------------------ */
+/* ---- Hints to the driver -------------------------------------------- */
 
 static void split_hint(struct fake_queue *q)
 {
@@ -137,7 +137,7 @@ static bool split_kick_wanted(struct fake_queue *q)
     return past != 0 && past <= q->size;
 }
 
-/* ---- Taking a chain ------------------------------------------------------------- */
+/* ---- Taking a chain ------------------------------------------------- */
 
 static bool broken(struct fake_queue *q, const char *id, const char *what,
                    uint32_t value)
@@ -328,7 +328,7 @@ static bool split_pop(struct fake_queue *q, struct fake_chain *c)
     return walk_chain(q, head, c);
 }
 
-/* ---- Giving it back ---------------------------------------------------------------- */
+/* ---- Giving it back ------------------------------------------------- */
 
 void fake_split_rewrite(struct fake_queue *q, uint16_t slot, uint32_t id,
                         uint32_t len)
@@ -382,7 +382,7 @@ static bool split_publish(struct fake_queue *q)
     return (uint16_t)(now - event - 1) < (uint16_t)(now - old);
 }
 
-/* ---- Raw access ---------------------------------------------------------------------- */
+/* ---- Raw access ----------------------------------------------------- */
 
 void fake_split_set_hints(struct fake_queue *q, uint16_t flags, uint16_t event)
 {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Features ---------------------------------------------------------------- */
+/* ---- Features ------------------------------------------------------- */
 
 bool fake_dev_has(const struct fake_dev *d, unsigned bit)
 {
@@ -73,7 +73,7 @@ void fake_dev_accept_word(struct fake_dev *d, uint32_t sel, uint32_t value)
                        (unsigned long long)(*word & ~d->offered[sel / 2]));
 }
 
-/* ---- Status -------------------------------------------------------------------- */
+/* ---- Status --------------------------------------------------------- */
 
 static void do_reset(struct fake_dev *d)
 {
@@ -124,6 +124,9 @@ static void status_checks(struct fake_dev *d, uint32_t value)
 {
     uint32_t mine = d->status & ~FAKE_NEEDS_RESET;
 
+    /* A driver may give up before FEATURES_OK has shown. */
+    if (!d->fok_checked)
+        mine &= ~FAKE_FEATURES_OK;
     if (mine & ~value)
         fake_violation(d->f, "BASIC-02", "%s: status %#x after %#x", d->name,
                        value, d->status);
@@ -206,7 +209,7 @@ bool fake_dev_live(const struct fake_dev *d)
            FAKE_DRIVER_OK;
 }
 
-/* ---- Interrupts -------------------------------------------------------------------- */
+/* ---- Interrupts ----------------------------------------------------- */
 
 void fake_dev_fire(struct fake_dev *d, uint16_t vector)
 {
@@ -270,7 +273,7 @@ void fake_dev_needs_reset(struct fake_dev *d)
         fake_dev_raise(d, NULL);
 }
 
-/* ---- Configuration space -------------------------------------------------------------- */
+/* ---- Configuration space -------------------------------------------- */
 
 uint32_t fake_dev_generation(struct fake_dev *d)
 {
@@ -315,7 +318,7 @@ void fake_dev_config_write(struct fake_dev *d, uint64_t off, uint32_t width,
                        d->name, d->status);
     for (uint32_t i = 0; i < width; i++) {
         if (!d->config_writable[off + i])
-            fake_violation(d->f, "NET-011", "%s: offset %#llx is read-only",
+            fake_violation(d->f, "CFG-RO", "%s: offset %#llx is read-only",
                            d->name, (unsigned long long)off);
         else
             d->config[off + i] = (uint8_t)(value >> (8 * i));
@@ -329,7 +332,7 @@ void fake_dev_config_allow(struct fake_dev *d, uint32_t off, uint32_t n)
     memset(d->config_writable + off, 1, n);
 }
 
-/* ---- Queues ------------------------------------------------------------------------------ */
+/* ---- Queues --------------------------------------------------------- */
 
 struct fake_queue *fake_dev_queue(struct fake_dev *d, uint32_t index)
 {
@@ -366,7 +369,7 @@ void fake_dev_enable_queue(struct fake_dev *d, struct fake_queue *q)
     fake_queue_start(q);
 }
 
-/* ---- The engine: take, hold, complete ------------------------------------------------------ */
+/* ---- The engine: take, hold, complete ------------------------------- */
 
 static void pending_add(struct fake_dev *d, const struct fake_chain *c)
 {
@@ -513,7 +516,7 @@ void fake_dev_kick(struct fake_dev *d, uint32_t index, uint32_t value)
         dev_step(d);
 }
 
-/* ---- Life --------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------- */
 
 void fake_dev_init(struct fake_dev *d, struct fake *f,
                    const struct fake_dev_ops *ops, uint32_t type,

@@ -80,15 +80,15 @@ struct fake_dev {
     const char *name;
     void *user;    /* the test's */
     uint32_t type; /* virtio device id: 1 net, 2 block, 16 gpu */
-    /* ---- Features: bits 0-127 ------------------------------------------ */
+    /* ---- Features: bits 0-127 --------------------------------------- */
     uint64_t offered[2];
     uint64_t accepted[2];
-    /* ---- Configuration space -------------------------------------------- */
+    /* ---- Configuration space ---------------------------------------- */
     uint8_t config[FAKE_CONFIG]; /* little-endian, as it is on the wire */
     uint8_t config_writable[FAKE_CONFIG]; /* bytes a driver may write */
     uint32_t config_len;
     uint32_t generation;
-    /* ---- Knobs ------------------------------------------------------------ */
+    /* ---- Knobs ------------------------------------------------------ */
     bool immediate;        /* work inside the kick */
     uint32_t complete;     /* FAKE_COMPLETE_* */
     uint32_t per_step;     /* requests a step in ORDER, RANDOM; 0: all */
@@ -107,9 +107,9 @@ struct fake_dev {
      */
     void (*on_irq)(void *arg, struct fake_dev *d, uint16_t vector);
     void *on_irq_arg;
-    /* ---- Counters ----------------------------------------------------------- */
+    /* ---- Counters --------------------------------------------------- */
     uint32_t irqs, config_irqs, resets, kicks;
-    /* ---- State ---------------------------------------------------------------- */
+    /* ---- State ------------------------------------------------------ */
     uint32_t status;
     uint32_t isr;
     bool msix;              /* interrupts go to vectors; set by the transport */
@@ -129,7 +129,7 @@ struct fake_dev {
     bool resetting, reset_seen, was_reset, fok_checked;
 };
 
-/* ---- For tests -------------------------------------------------------------- */
+/* ---- For tests ------------------------------------------------------ */
 
 bool fake_dev_has(const struct fake_dev *d, unsigned bit); /* negotiated */
 bool fake_dev_offers(const struct fake_dev *d, unsigned bit);
@@ -154,7 +154,7 @@ void fake_dev_release_all(struct fake_dev *d);
 /* The i-th will never complete (before a reset). */
 void fake_dev_drop(struct fake_dev *d, size_t i);
 
-/* ---- For device classes ------------------------------------------------------ */
+/* ---- For device classes --------------------------------------------- */
 
 void fake_dev_init(struct fake_dev *d, struct fake *f,
                    const struct fake_dev_ops *ops, uint32_t type,
@@ -164,7 +164,7 @@ struct fake_queue *fake_dev_add_queue(struct fake_dev *d, uint16_t max);
 /* Bits [off, off + n) of configuration space may be written by the driver. */
 void fake_dev_config_allow(struct fake_dev *d, uint32_t off, uint32_t n);
 
-/* ---- For transports ------------------------------------------------------------ */
+/* ---- For transports ------------------------------------------------- */
 
 uint32_t fake_dev_feature_word(struct fake_dev *d, uint32_t sel);
 void fake_dev_accept_word(struct fake_dev *d, uint32_t sel, uint32_t value);

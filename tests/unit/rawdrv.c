@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Registers --------------------------------------------------------- */
+/* ---- Registers ------------------------------------------------------ */
 
 static uint32_t rd(struct fake *f, uint8_t *p, uint32_t width)
 {
@@ -49,7 +49,7 @@ void raw_pci(struct raw *r, struct fake *f, uint64_t common, uint64_t notify,
     memset(r, 0, sizeof(*r));
     r->f = f;
     r->pci = true;
-    r->regs = map(f, common, 0x40);
+    r->regs = map(f, common, 0x2000); /* with the ISR behind it */
     r->notify = map(f, notify, 0x100);
     r->config = map(f, config, 0x100);
     r->notify_mul = notify_mul;
@@ -104,7 +104,7 @@ uint32_t raw_config(struct raw *r, uint32_t off, uint32_t width)
     return rd(r->f, r->config + off, width);
 }
 
-/* ---- Memory ---------------------------------------------------------------- */
+/* ---- Memory --------------------------------------------------------- */
 
 void *raw_alloc(struct fake *f, uint32_t len, uint64_t *dma)
 {
@@ -121,7 +121,7 @@ void raw_free(struct fake *f, void *p, uint64_t dma, uint32_t len)
     f->hal.dma_free(f->hal.ctx, p, dma, len, 0);
 }
 
-/* ---- The ring ------------------------------------------------------------------ */
+/* ---- The ring ------------------------------------------------------- */
 
 static void pair(struct raw *r, uint32_t off, uint64_t v)
 {

@@ -84,7 +84,7 @@ static int blk_do(struct rig *g, uint32_t type, uint64_t sector, uint32_t len)
     return g->mem[64];
 }
 
-/* ---- Machine ------------------------------------------------------------- */
+/* ---- Machine -------------------------------------------------------- */
 
 static void test_dma_arena(void)
 {
@@ -229,7 +229,7 @@ static void test_log(void)
     fake_fini(&f);
 }
 
-/* ---- Status and features ------------------------------------------------------ */
+/* ---- Status and features -------------------------------------------- */
 
 static void test_mmio_identity(void)
 {
@@ -299,6 +299,89 @@ static void test_feature_rules(void)
     rig_down(&g);
 }
 
+/* FEATURES_OK shows late; a driver that gives up meanwhile is in order. */
+static void test_features_delay(void)
+{
+    struct rig g;
+
+    rig_up(&g, NULL, NULL);
+    g.blk.dev.fok_reads = 2;
+    CHECK(!raw_begin(&g.r, VERSION_1));
+    CHECK_EQ(raw_get_status(&g.r), 3);
+    CHECK_EQ(raw_get_status(&g.r), 0xB);
+    CHECK(!raw_begin(&g.r, VERSION_1));
+    raw_status(&g.r, 0x83);
+    rig_down(&g);
+}
+
+/* Completions in random order; each is delivered once. */
+static void test_random_completion(void)
+{
+    uint32_t id, len, seen = 0, n = 0;
+    struct fake_config mc = {.seed = check_seed()};
+    struct rig g;
+
+    rig_up(&g, &mc, NULL);
+    REQUIRE(rig_live(&g, 0));
+    g.blk.dev.complete = FAKE_COMPLETE_RANDOM;
+    g.blk.dev.per_step = 1;
+    for (int i = 0; i < 4; i++)
+        blk_add(&g, FAKE_BLK_FLUSH, 0, 0);
+    g.f.record = true; /* FLUSH was not negotiated */
+    raw_kick(&g.r, 0);
+    for (int i = 0; i < 4; i++) {
+        fake_step(&g.f);
+        CHECK(rawq_get(&g.q, &id, &len));
+        CHECK(!rawq_get(&g.q, &id, &len));
+        seen |= 1u << id;
+        n++;
+    }
+    CHECK_EQ(n, 4);
+    CHECK_EQ(seen, 0x55);
+    rig_stop(&g);
+}
+
+static void test_immediate(void)
+{
+    struct rig g;
+    uint32_t id, len;
+
+    rig_up(&g, NULL, NULL);
+    REQUIRE(rig_live(&g, 0));
+    blk_add(&g, FAKE_BLK_IN, 0, 512);
+    raw_kick(&g.r, 0);
+    CHECK(!rawq_get(&g.q, &id, &len));
+    fake_step(&g.f);
+    CHECK(rawq_get(&g.q, &id, &len));
+    g.blk.dev.immediate = true;
+    blk_add(&g, FAKE_BLK_IN, 0, 512);
+    raw_kick(&g.r, 0);
+    CHECK(rawq_get(&g.q, &id, &len));
+    rig_stop(&g);
+}
+
+static void test_mmio_lies(void)
+{
+    struct rig g;
+
+    rig_up(&g, NULL, NULL);
+    CHECK(raw_begin(&g.r, VERSION_1));
+    raw_wr(&g.r, 0x30, 4, 0);
+    CHECK_EQ(raw_rd(&g.r, 0x34, 4), 128);
+    CHECK_EQ(raw_rd(&g.r, 0x44, 4), 0);
+    g.slot.queue_ready = FAKE_READY_SET;
+    CHECK_EQ(raw_rd(&g.r, 0x44, 4), 1);
+    g.slot.no_queues = true;
+    CHECK_EQ(raw_rd(&g.r, 0x34, 4), 0);
+    CHECK_EQ(raw_rd(&g.r, 0xB0, 4), UINT32_MAX);
+    g.slot.version = 1;
+    CHECK_EQ(raw_rd(&g.r, 4, 4), 1);
+    g.f.record = true;
+    raw_rd(&g.r, 0x70, 4);
+    CHECK_EQ(fake_violated(&g.f, "MMIO-10"), 1);
+    rig_down(&g);
+}
+
 static void test_reset_delay(void)
 {
     struct rig g;
@@ -358,7 +441,7 @@ static void test_config_generation(void)
     rig_down(&g);
 }
 
-/* ---- Block over the ring ---------------------------------------------------------- */
+/* ---- Block over the ring -------------------------------------------- */
 
 static void test_blk_read_write(void)
 {
@@ -480,7 +563,7 @@ static void test_needs_reset(void)
     rig_stop(&g);
 }
 
-/* ---- The ring's rules ---------------------------------------------------------------- */
+/* ---- The ring's rules ----------------------------------------------- */
 
 /* A driver that makes head 0 available after writing descriptors by hand. */
 static bool ring_breaks(struct rig *g, const char *id)
@@ -645,6 +728,10 @@ static const struct check_case cases[] = {
     {"fake_mmio_identity", test_mmio_identity},
     {"fake_status_rules", test_status_rules},
     {"fake_feature_rules", test_feature_rules},
+    {"fake_features_delay", test_features_delay},
+    {"fake_random_completion", test_random_completion},
+    {"fake_immediate", test_immediate},
+    {"fake_mmio_lies", test_mmio_lies},
     {"fake_reset_delay", test_reset_delay},
     {"fake_queue_rules", test_queue_rules},
     {"fake_config_generation", test_config_generation},

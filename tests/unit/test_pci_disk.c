@@ -46,7 +46,7 @@ static void setup(const struct fake_pci_layout *layout,
         fake_pci_bridge(parent, 2, 2);
     }
     fake_pci_add(&m.other, &m.bus, NULL, 0x08, 0x8086, 0x100e);
-    fake_pci_bar(&m.other, 0, FAKE_BAR_MEM32, 0x20000);
+    fake_pci_set_bar(&m.other, 0, FAKE_BAR_MEM32, 0x20000);
     fake_pci_virtio(&m.fn, &m.bus, parent, 0x10, &m.disk.dev, layout);
 }
 

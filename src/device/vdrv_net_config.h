@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The checks of what a network device says of itself. */
+#ifndef VDRV_NET_CONFIG_H
+#define VDRV_NET_CONFIG_H
+
+#include <virtio_drv/net.h>
+#include <virtio_drv/transport.h>
+
+/*
+ * Link state, speed and duplex from a configuration image, into `info`; the
+ * parts that change while a device runs.
+ */
+void vdrv__net_validate_link(const uint8_t *config, const uint64_t features[2],
+                             struct vdrv_net_info *info);
+
+/*
+ * Everything, into `info` and `mac`, which stays as it is when the device has
+ * no address.  PROTOCOL, and `*why`: it makes no sense.
+ */
+int vdrv__net_validate_config(const uint8_t *config, const uint64_t features[2],
+                              struct vdrv_net_info *info,
+                              uint8_t mac[VDRV_NET_MAC_SIZE], const char **why);
+
+/* An address that a card can have: not zero, not for a group. */
+bool vdrv__net_mac_valid(const uint8_t mac[VDRV_NET_MAC_SIZE]);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the network driver share. */
+#ifndef VDRV_NET_IMPL_H
+#define VDRV_NET_IMPL_H
+
+#include <virtio_drv/virtio_net.h>
+
+#include "../spec/virtio_net.h"
+
+#define NO_HEADER     0xffffu /* in-place, or the end of the free headers */
+#define HEADER_STRIDE VDRV_NET_HEADROOM
+
+static inline struct vdrv_virtio_net *vdrv__nic_of(const struct vdrv_net *net)
+{
+    return (struct vdrv_virtio_net *)(uintptr_t)net; /* its first member */
+}
+
+/* ---- Headers outside of buffers: a free list of a side's own ------------- */
+
+static inline struct virtio_net_hdr *vdrv__net_header(
+    const struct vdrv_virtio_net_side *side, uint32_t i)
+{
+    return (struct virtio_net_hdr *)(void *)(side->headers +
+                                             (size_t)i * HEADER_STRIDE);
+}
+
+static inline struct vdrv_seg vdrv__net_header_seg(
+    const struct vdrv_virtio_net_side *side, uint32_t i, uint32_t len)
+{
+    return vdrv_seg_dma(side->headers_dma + (uint64_t)i * HEADER_STRIDE, len);
+}
+
+static inline void vdrv__net_header_take(struct vdrv_virtio_net_side *side,
+                                         struct vdrv_net_buf *buf)
+{
+    buf->opaque[0] = side->header_free;
+    side->header_free = side->header_next[side->header_free];
+}
+
+static inline void vdrv__net_header_give(struct vdrv_virtio_net_side *side,
+                                         const struct vdrv_net_buf *buf)
+{
+    const uint32_t i = buf->opaque[0];
+
+    if (i == NO_HEADER)
+        return;
+    side->header_next[i] = (uint16_t)side->header_free;
+    side->header_free = i;
+}
+
+/* The caches of a buffer that stays mapped; `from` is in its memory. */
+void vdrv__net_sync(const struct vdrv_virtio_net *nic,
+                    const struct vdrv_net_buf *buf, uint8_t *from, uint32_t len,
+                    uint32_t dir);
+
+/* VDRV_OK when the queue of a pair can be used; INVALID: no such pair. */
+int vdrv__net_usable(struct vdrv_virtio_net *nic, uint32_t pair,
+                     uint32_t queue);
+
+/* ---- Transmit, vdrv_net_tx.c --------------------------------------------- */
+
+bool vdrv__net_can_transmit(struct vdrv_net *net, uint32_t pair);
+int vdrv__net_transmit_burst(struct vdrv_net *net, uint32_t pair,
+                             struct vdrv_net_buf *const *bufs, uint32_t n,
+                             uint32_t flags);
+int vdrv__net_recycle_tx_buffers(struct vdrv_net *net, uint32_t pair);
+int vdrv__net_alloc_tx_buffer(struct vdrv_net *net, uint32_t pair, uint32_t len,
+                              struct vdrv_net_buf **buf);
+/* The device, or a stop, gave a frame back. */
+void vdrv__net_tx_complete(struct vdrv_virtio_net *nic, uint32_t pair,
+                           struct vdrv_net_buf *buf);
+
+/* ---- Receive, vdrv_net_rx.c ---------------------------------------------- */
+
+bool vdrv__net_can_receive(struct vdrv_net *net, uint32_t pair);
+int vdrv__net_receive_burst(struct vdrv_net *net, uint32_t pair,
+                            struct vdrv_net_buf **bufs, uint32_t max);
+int vdrv__net_recycle_rx_burst(struct vdrv_net *net, uint32_t pair,
+                               struct vdrv_net_buf *const *bufs, uint32_t n,
+                               uint32_t flags);
+/* A stop gave a posted buffer back. */
+void vdrv__net_rx_complete(struct vdrv_virtio_net *nic, uint32_t pair,
+                           struct vdrv_net_buf *buf);
+/* Posts what the pair's pool has, as far as there is room, unpublished. */
+void vdrv__net_rx_refill(struct vdrv_virtio_net *nic, uint32_t pair);
+
+#endif

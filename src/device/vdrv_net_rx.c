@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The receive side of the network driver (VirtIO 1.4, 5.1.6.3 and 5.1.6.4).
+ * It looks at no state of the transmit side.
+ *
+ * A frame is put together within one call: 5.1.6.4.1 has the device show all
+ * buffers of a frame at once, so one that is not complete is a broken rule,
+ * and nothing ever waits for the rest of it.
+ */
+#include "vdrv_net_impl.h"
+
+#include <string.h>
+
+#include "../core/barrier.h"
+#include "../queue/vdrv_queue_impl.h"
+#include "vdrv_net_header.h"
+
+#define BURST     16u
+#define FRAME_MAX VIRTIO_NET_FRAME_GSO
+
+/* Not in the way of frames that are as they should be. */
+#define COLD __attribute__((noinline, cold))
+
+/* A frame that is being put together. */
+struct frame {
+    struct vdrv_net_buf *first;
+    struct vdrv_net_buf *last;
+    uint32_t missing; /* buffers */
+    uint32_t total;   /* bytes so far, at most one ring's buffers */
+    uint64_t *fault;  /* not NULL: to be dropped when complete, and counted */
+    struct vdrv__net_header h;
+};
+
+static struct vdrv_queue *queue_of(struct vdrv_virtio_net *nic, uint32_t pair)
+{
+    return &nic->queue[vdrv_net_rx_queue(pair)].vq;
+}
+
+/* ---- Posting ------------------------------------------------------------- */
+
+static bool header_fits(const struct vdrv_net_buf *buf, uint32_t len)
+{
+    return buf->mem != NULL && buf->headroom >= len &&
+           (((uintptr_t)buf->mem + buf->headroom) & 1u) == 0;
+}
+
+/* A buffer from `front` bytes before its frame on. */
+static struct vdrv_seg segment(const struct vdrv_net_buf *buf, uint32_t front,
+                               uint32_t len)
+{
+    const uint32_t off = buf->headroom - front;
+
+    if (unlikely((buf->flags & VDRV_NET_MAPPED) != 0))
+        return vdrv_seg_dma(buf->dma + off, len);
+    return vdrv_seg_in(buf->mem + off, len);
+}
+
+static int post(struct vdrv_virtio_net *nic, uint32_t pair,
+                struct vdrv_net_buf *buf)
+{
+    struct vdrv_virtio_net_side *rx = &nic->rx[pair];
+    const uint32_t len = nic->header_len;
+    const bool in_place = header_fits(buf, len);
+    struct vdrv_seg seg[2];
+    uint32_t n = 0;
+    int err;
+
+    if (unlikely(buf->next != NULL || buf->headroom > buf->capacity ||
+                 buf->capacity - buf->headroom < nic->info.rx_buf_min ||
+                 (buf->mem == NULL && (buf->flags & VDRV_NET_MAPPED) == 0) ||
+                 (nic->info.mergeable && !in_place)))
+        return VDRV_ERR_INVALID;
+    if (!in_place) {
+        if (rx->header_free == NO_HEADER)
+            return VDRV_ERR_AGAIN;
+        seg[n++] = vdrv__net_header_seg(rx, rx->header_free, len);
+    }
+    seg[n++] = segment(buf, in_place ? len : 0,
+                       buf->capacity - buf->headroom + (in_place ? len : 0));
+    err = vdrv_queue_add(queue_of(nic, pair), seg, 0, n, buf);
+    if (unlikely(err != VDRV_OK))
+        return err;
+    buf->opaque[0] = NO_HEADER;
+    if (!in_place)
+        vdrv__net_header_take(rx, buf);
+    return VDRV_OK;
+}
+
+void vdrv__net_rx_refill(struct vdrv_virtio_net *nic, uint32_t pair)
+{
+    struct vdrv_net_pool *pool = nic->rx[pair].pool;
+    struct vdrv_net_buf *buf;
+
+    while (pool != NULL &&
+           vdrv_queue_outstanding(queue_of(nic, pair)) <
+               nic->info.rx_queue_size &&
+           (buf = vdrv_net_pool_take(pool)) != NULL) {
+        if (post(nic, pair, buf) != VDRV_OK) {
+            vdrv_net_pool_put(buf);
+            return;
+        }
+    }
+}
+
+/* The device's buffers again, or their owners'. */
+COLD static void drop(struct vdrv_virtio_net *nic, uint32_t pair,
+                      struct vdrv_net_buf *buf)
+{
+    struct vdrv_driver_queue *dq = &nic->queue[vdrv_net_rx_queue(pair)];
+
+    while (buf != NULL) {
+        struct vdrv_net_buf *next = buf->next;
+
+        buf->next = NULL;
+        if (post(nic, pair, buf) != VDRV_OK) {
+            nic->rx[pair].stats.rx_lost++;
+            dq->busy++;
+            vdrv_net_buf_release(buf);
+            dq->busy--;
+        }
+        buf = next;
+    }
+}
+
+void vdrv__net_rx_complete(struct vdrv_virtio_net *nic, uint32_t pair,
+                           struct vdrv_net_buf *buf)
+{
+    vdrv__net_header_give(&nic->rx[pair], buf);
+    vdrv_net_buf_release(buf);
+}
+
+/* ---- Receiving ----------------------------------------------------------- */
+
+/* Every field once; the device may be writing still. */
+static uint32_t read_header(const struct virtio_net_hdr *shared, bool merged,
+                            struct vdrv__net_header *h)
+{
+    const struct le16 *first = (const struct le16 *)(const void *)shared;
+    const uint16_t both = shared_load16(first); /* flags and gso_type */
+
+    h->flags = (uint8_t)both;
+    h->gso_type = (uint8_t)(both >> 8);
+    if (unlikely(both != 0)) {
+        h->hdr_len = shared_load16(&shared->hdr_len);
+        h->gso_size = shared_load16(&shared->gso_size);
+        h->csum_start = shared_load16(&shared->csum_start);
+        h->csum_offset = shared_load16(&shared->csum_offset);
+    }
+    /* Without MRG_RXBUF it should be 1; devices exist that do not set it. */
+    return merged ? shared_load16(&shared->num_buffers) : 1;
+}
+
+/* The bytes of `buf` that are the device's to have written. */
+COLD static void sync_in(const struct vdrv_virtio_net *nic,
+                         const struct vdrv_net_buf *buf, uint32_t front,
+                         uint32_t len)
+{
+    if (buf->mem != NULL)
+        vdrv__net_sync(nic, buf, buf->mem + (buf->headroom - front), len,
+                       VDRV_DIR_IN);
+}
+
+/* The first, or the only buffer of a frame; false: it was dropped. */
+static bool start_frame(struct vdrv_virtio_net *nic, uint32_t pair,
+                        struct vdrv_net_buf *buf, uint32_t used,
+                        struct frame *f)
+{
+    struct vdrv_virtio_net_side *rx = &nic->rx[pair];
+    const uint32_t len = nic->header_len;
+    const bool in_place = buf->opaque[0] == NO_HEADER;
+    const struct virtio_net_hdr *h;
+
+    if (unlikely(nic->drv.hal->dma_sync != NULL) && used > len)
+        sync_in(nic, buf, in_place ? len : 0, used - (in_place ? 0 : len));
+    h = in_place ? (const void *)(buf->mem + buf->headroom - len)
+                 : vdrv__net_header(rx, buf->opaque[0]);
+    vdrv__net_header_give(rx, buf);
+    if (unlikely(used < len)) {
+        rx->stats.rx_runts++;
+        drop(nic, pair, buf);
+        return false;
+    }
+    f->missing = read_header(h, nic->info.mergeable != 0, &f->h);
+    if (unlikely(f->missing == 0)) {
+        rx->stats.rx_malformed++;
+        drop(nic, pair, buf);
+        return false;
+    }
+    buf->data = buf->mem != NULL ? buf->mem + buf->headroom : NULL;
+    buf->len = used - len;
+    buf->flags &= VDRV_NET_MAPPED;
+    f->first = buf;
+    f->total = buf->len;
+    f->fault = NULL;
+    return true;
+}
+
+/* 5.1.6.4: only the first buffer has a header; the others are all frame. */
+static void continue_frame(struct vdrv_virtio_net *nic, uint32_t pair,
+                           struct vdrv_net_buf *buf, uint32_t used,
+                           struct frame *f)
+{
+    const uint32_t len = nic->header_len;
+    struct vdrv_net_stats *stats = &nic->rx[pair].stats;
+
+    if (nic->drv.hal->dma_sync != NULL)
+        sync_in(nic, buf, len, used);
+    buf->data = buf->mem + buf->headroom - len;
+    buf->len = used;
+    buf->flags &= VDRV_NET_MAPPED;
+    f->last->next = buf;
+    if (used == 0) {
+        f->fault = &stats->rx_malformed;
+    } else if (used > FRAME_MAX - f->total) { /* it can be on no wire */
+        f->fault = &stats->rx_oversize;
+        f->total = FRAME_MAX;
+    } else {
+        f->total += used;
+    }
+}
+
+/* The offload data of a frame that has some; false: drop it. */
+COLD static bool take_meta(struct vdrv_virtio_net *nic,
+                           struct vdrv_virtio_net_side *rx,
+                           const struct frame *f)
+{
+    struct vdrv_net_buf *buf = f->first;
+    struct vdrv__net_meta meta;
+
+    if (vdrv__net_validate_header(&f->h, f->total, nic->drv.features, &meta) !=
+        VDRV_OK) {
+        rx->stats.rx_malformed++;
+        return false;
+    }
+    rx->stats.rx_cleared += meta.cleared ? 1 : 0;
+    buf->flags |= meta.flags;
+    buf->csum_start = meta.csum_start;
+    buf->csum_offset = meta.csum_offset;
+    buf->gso_size = meta.gso_size;
+    buf->gso_header = meta.gso_header;
+    buf->gso_type = meta.gso_type;
+    return true;
+}
+
+/* All buffers are there; false: it was dropped. */
+static bool finish_frame(struct vdrv_virtio_net *nic, uint32_t pair,
+                         struct frame *f)
+{
+    struct vdrv_virtio_net_side *rx = &nic->rx[pair];
+    bool good = true;
+
+    if (unlikely(f->fault != NULL)) {
+        (*f->fault)++;
+        good = false;
+    } else if (unlikely(f->total < VDRV_NET_HEADER_SIZE)) {
+        rx->stats.rx_runts++;
+        good = false;
+    } else if (unlikely((f->h.flags | f->h.gso_type) != 0)) {
+        good = take_meta(nic, rx, f);
+    }
+    if (unlikely(!good)) {
+        drop(nic, pair, f->first);
+        return false;
+    }
+    rx->stats.rx_frames++;
+    rx->stats.rx_bytes += f->total;
+    return true;
+}
+
+/* One completion; true: a frame is complete, and good. */
+static bool take(struct vdrv_virtio_net *nic, uint32_t pair,
+                 const struct vdrv_used *used, struct frame *f)
+{
+    struct vdrv_net_buf *buf = used->cookie;
+
+    if (likely(f->missing == 0)) {
+        if (!start_frame(nic, pair, buf, used->len, f))
+            return false;
+    } else {
+        continue_frame(nic, pair, buf, used->len, f);
+    }
+    f->last = buf;
+    f->missing--;
+    return f->missing == 0 && finish_frame(nic, pair, f);
+}
+
+/* 5.1.6.4.1 broken: what came of the frame is nobody's but the driver's. */
+COLD static int incomplete(struct vdrv_virtio_net *nic, uint32_t pair,
+                           struct frame *f)
+{
+    struct vdrv_driver_queue *dq = &nic->queue[vdrv_net_rx_queue(pair)];
+    const uint64_t missing = f->missing;
+
+    nic->rx[pair].stats.rx_malformed++;
+    vdrv_transport_log(nic->drv.transport, VDRV_LOG_ERROR,
+                       "frame without all its buffers; missing:", &missing);
+    vdrv_driver_fail(&nic->drv, VDRV_ERR_PROTOCOL);
+    dq->busy++;
+    vdrv_net_buf_release(f->first);
+    dq->busy--;
+    return VDRV_ERR_PROTOCOL;
+}
+
+int vdrv__net_receive_burst(struct vdrv_net *net, uint32_t pair,
+                            struct vdrv_net_buf **bufs, uint32_t max)
+{
+    struct vdrv_virtio_net *nic = vdrv__nic_of(net);
+    const uint32_t queue = vdrv_net_rx_queue(pair);
+    struct vdrv_used used[BURST];
+    struct frame f = {.missing = 0};
+    uint32_t n = 0;
+    int got, err = vdrv__net_usable(nic, pair, queue);
+
+    if (err == VDRV_OK && nic->queue[queue].busy != 0)
+        err = VDRV_ERR_BUSY;
+    if (err != VDRV_OK)
+        return err;
+    /* Dropped buffers are published at the end: this ends with the ring. */
+    while (n < max || f.missing > 0) {
+        uint32_t want = f.missing > 0 ? f.missing : max - n;
+
+        want = want < BURST ? want : BURST;
+        got = vdrv_queue_reap(queue_of(nic, pair), used, want);
+        for (int i = 0; i < got; i++) {
+            if (take(nic, pair, &used[i], &f))
+                bufs[n++] = f.first;
+        }
+        if (got < 0) {
+            err = got;
+            vdrv_driver_fail(&nic->drv, err);
+        }
+        if (got < (int)want)
+            break;
+    }
+    if (f.missing > 0)
+        err = incomplete(nic, pair, &f);
+    if (err == VDRV_OK) {
+        vdrv__net_rx_refill(nic, pair);
+        (void)vdrv_queue_kick(queue_of(nic, pair));
+    }
+    return n > 0 ? (int)n : err;
+}
+
+/* ---- Operations ---------------------------------------------------------- */
+
+bool vdrv__net_can_receive(struct vdrv_net *net, uint32_t pair)
+{
+    struct vdrv_virtio_net *nic = vdrv__nic_of(net);
+
+    return vdrv__net_usable(nic, pair, vdrv_net_rx_queue(pair)) == VDRV_OK &&
+           vdrv_queue_pending(queue_of(nic, pair));
+}
+
+int vdrv__net_recycle_rx_burst(struct vdrv_net *net, uint32_t pair,
+                               struct vdrv_net_buf *const *bufs, uint32_t n,
+                               uint32_t flags)
+{
+    struct vdrv_virtio_net *nic = vdrv__nic_of(net);
+    int err = vdrv__net_usable(nic, pair, vdrv_net_rx_queue(pair));
+    uint32_t i;
+
+    if (err != VDRV_OK)
+        return err;
+    for (i = 0; i < n; i++) {
+        err = bufs[i] != NULL ? post(nic, pair, bufs[i]) : VDRV_ERR_INVALID;
+        if (err != VDRV_OK)
+            break;
+    }
+    if (i > 0 && (flags & VDRV_NET_MORE) == 0)
+        (void)vdrv_queue_kick(queue_of(nic, pair));
+    return i > 0 || n == 0 ? (int)i : err;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The transmit side of the network driver (VirtIO 1.4, 5.1.6.2).  It looks at
+ * no state of the receive side.
+ */
+#include "vdrv_net_impl.h"
+
+#include <string.h>
+
+#include "../queue/vdrv_queue_impl.h"
+
+/* What a frame may carry from where it came from, meaning nothing here. */
+#define RX_ONLY (VDRV_NET_CSUM_VALID | VDRV_NET_HASH)
+
+static struct vdrv_queue *queue_of(struct vdrv_virtio_net *nic, uint32_t pair)
+{
+    return &nic->queue[vdrv_net_tx_queue(pair)].vq;
+}
+
+/* ---- A frame becomes a chain --------------------------------------------- */
+
+/* The place for the header right in front of the frame; NULL: there is none. */
+static uint8_t *room_in_front(const struct vdrv_net_buf *buf, uint32_t len)
+{
+    const uintptr_t room = (uintptr_t)buf->data - (uintptr_t)buf->mem;
+
+    if (buf->mem == NULL || room < len || room > buf->capacity ||
+        ((uintptr_t)buf->data & 1u) != 0)
+        return NULL;
+    return buf->data - len;
+}
+
+/* The frame of `buf`, with `front` bytes before it. */
+static int part(const struct vdrv_net_buf *buf, uint32_t front,
+                struct vdrv_seg *seg)
+{
+    const uint64_t off = (uintptr_t)buf->data - (uintptr_t)buf->mem;
+
+    if (unlikely(buf->len > UINT32_MAX - VDRV_NET_HEADROOM))
+        return VDRV_ERR_TOO_BIG;
+    if (likely((buf->flags & VDRV_NET_MAPPED) == 0)) {
+        if (buf->data == NULL)
+            return VDRV_ERR_INVALID;
+        *seg = vdrv_seg_out(buf->data - front, buf->len + front);
+        return VDRV_OK;
+    }
+    if (buf->mem == NULL) { /* known by its address alone */
+        *seg = vdrv_seg_dma(buf->dma, buf->len);
+        return VDRV_OK;
+    }
+    if (off > buf->capacity || buf->len > buf->capacity - off)
+        return VDRV_ERR_INVALID;
+    *seg = vdrv_seg_dma(buf->dma + off - front, buf->len + front);
+    return VDRV_OK;
+}
+
+/* Caches are written back, header and all, before the device reads. */
+static void sync_out(const struct vdrv_virtio_net *nic,
+                     const struct vdrv_net_buf *buf, uint32_t front)
+{
+    for (; buf != NULL; buf = buf->next, front = 0) {
+        if (buf->mem != NULL && buf->len + front != 0)
+            vdrv__net_sync(nic, buf, buf->data - front, buf->len + front,
+                           VDRV_DIR_OUT);
+    }
+}
+
+/*
+ * The segments of a frame behind segs[n]; the first starts `front` bytes
+ * early.  Empty parts are left out.  Returns how many segments there are now.
+ */
+static int parts(const struct vdrv_virtio_net *nic,
+                 const struct vdrv_net_buf *buf, uint32_t front,
+                 struct vdrv_seg *segs, uint32_t n, uint64_t *total)
+{
+    uint32_t left = nic->info.max_segs;
+
+    *total = 0;
+    for (; buf != NULL; buf = buf->next, front = 0) {
+        int err;
+
+        if (unlikely(left-- == 0)) /* or a ring of parts */
+            return VDRV_ERR_TOO_BIG;
+        if (buf->len == 0 && front == 0)
+            continue;
+        err = part(buf, front, &segs[n]);
+        if (err != VDRV_OK)
+            return err;
+        *total += buf->len;
+        n++;
+    }
+    return (int)n;
+}
+
+/* 5.1.6.2.1: what was not negotiated is never asked for. */
+static int offload(const struct vdrv_virtio_net *nic,
+                   const struct vdrv_net_buf *buf, uint64_t total,
+                   struct virtio_net_hdr *h)
+{
+    if ((buf->flags & (VDRV_NET_GSO | VDRV_NET_VLAN)) != 0)
+        return VDRV_ERR_UNSUPPORTED;
+    if ((buf->flags & VDRV_NET_CSUM_PARTIAL) == 0)
+        return VDRV_OK;
+    if ((nic->info.offloads & VDRV_NET_CAN_TX_CSUM) == 0)
+        return VDRV_ERR_UNSUPPORTED;
+    if ((uint64_t)buf->csum_start + buf->csum_offset + 2u > total)
+        return VDRV_ERR_INVALID;
+    h->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+    h->csum_start = le16(buf->csum_start);
+    h->csum_offset = le16(buf->csum_offset);
+    return VDRV_OK;
+}
+
+static int check_size(const struct vdrv_virtio_net *nic, uint64_t total)
+{
+    if (total < VDRV_NET_HEADER_SIZE)
+        return VDRV_ERR_INVALID;
+    return total > nic->tx_frame_max ? VDRV_ERR_TOO_BIG : VDRV_OK;
+}
+
+static int add(struct vdrv_virtio_net *nic, uint32_t pair,
+               struct vdrv_net_buf *buf)
+{
+    struct vdrv_virtio_net_side *tx = &nic->tx[pair];
+    const uint32_t len = nic->header_len;
+    struct vdrv_seg *segs = tx->segs;
+    uint8_t *room = room_in_front(buf, len);
+    const bool in_place = room != NULL;
+    struct virtio_net_hdr *h = (struct virtio_net_hdr *)(void *)room;
+    uint64_t total;
+    int n, err;
+
+    if (!in_place && tx->header_free == NO_HEADER)
+        return VDRV_ERR_AGAIN;
+    if (!in_place) {
+        h = vdrv__net_header(tx, tx->header_free);
+        segs[0] = vdrv__net_header_seg(tx, tx->header_free, len);
+    }
+    n = parts(nic, buf, in_place ? len : 0, segs, in_place ? 0 : 1, &total);
+    err = n < 0 ? n : check_size(nic, total);
+    if (unlikely(err != VDRV_OK))
+        return err;
+    memset(h, 0, len); /* also num_buffers: 5.1.6.2.1 */
+    if (unlikely((buf->flags & ~(RX_ONLY | VDRV_NET_MAPPED)) != 0))
+        err = offload(nic, buf, total, h);
+    if (unlikely(err == VDRV_OK && nic->drv.hal->dma_sync != NULL))
+        sync_out(nic, buf, in_place ? len : 0);
+    if (err == VDRV_OK)
+        err = vdrv_queue_add(queue_of(nic, pair), segs, (uint32_t)n, 0, buf);
+    if (unlikely(err != VDRV_OK))
+        return err;
+    buf->opaque[0] = NO_HEADER;
+    if (!in_place)
+        vdrv__net_header_take(tx, buf);
+    tx->stats.tx_frames++;
+    tx->stats.tx_bytes += total;
+    return VDRV_OK;
+}
+
+/* ---- And comes back ------------------------------------------------------ */
+
+void vdrv__net_tx_complete(struct vdrv_virtio_net *nic, uint32_t pair,
+                           struct vdrv_net_buf *buf)
+{
+    vdrv__net_header_give(&nic->tx[pair], buf);
+    vdrv_net_buf_release(buf);
+}
+
+/* Releases what was sent; inside a release this is the outer call's work. */
+static int reclaim(struct vdrv_virtio_net *nic, uint32_t pair, uint32_t budget)
+{
+    const uint32_t queue = vdrv_net_tx_queue(pair);
+
+    if (nic->queue[queue].busy != 0 || !vdrv_queue_pending(queue_of(nic, pair)))
+        return 0;
+    return vdrv_driver_poll(&nic->drv, queue, budget);
+}
+
+/* ---- Operations ---------------------------------------------------------- */
+
+int vdrv__net_recycle_tx_buffers(struct vdrv_net *net, uint32_t pair)
+{
+    struct vdrv_virtio_net *nic = vdrv__nic_of(net);
+    const uint32_t queue = vdrv_net_tx_queue(pair);
+    const int err = vdrv__net_usable(nic, pair, queue);
+
+    return err != VDRV_OK ? err : vdrv_driver_poll(&nic->drv, queue, 0);
+}
+
+bool vdrv__net_can_transmit(struct vdrv_net *net, uint32_t pair)
+{
+    struct vdrv_virtio_net *nic = vdrv__nic_of(net);
+
+    if (vdrv__net_usable(nic, pair, vdrv_net_tx_queue(pair)) != VDRV_OK)
+        return false;
+    if (vdrv_queue_room(queue_of(nic, pair)) < nic->tx_need)
+        (void)reclaim(nic, pair, 0);
+    return vdrv_queue_room(queue_of(nic, pair)) >= nic->tx_need;
+}
+
+int vdrv__net_transmit_burst(struct vdrv_net *net, uint32_t pair,
+                             struct vdrv_net_buf *const *bufs, uint32_t n,
+                             uint32_t flags)
+{
+    struct vdrv_virtio_net *nic = vdrv__nic_of(net);
+    int err = vdrv__net_usable(nic, pair, vdrv_net_tx_queue(pair));
+    uint32_t i;
+
+    if (err == VDRV_OK)
+        err = reclaim(nic, pair, 0);
+    if (err < 0)
+        return err;
+    for (i = 0; i < n; i++) {
+        err = bufs[i] != NULL ? add(nic, pair, bufs[i]) : VDRV_ERR_INVALID;
+        if (err != VDRV_OK)
+            break;
+    }
+    if (i > 0 && (flags & VDRV_NET_MORE) == 0)
+        (void)vdrv_queue_kick(queue_of(nic, pair));
+    return i > 0 || n == 0 ? (int)i : err;
+}
+
+int vdrv__net_alloc_tx_buffer(struct vdrv_net *net, uint32_t pair, uint32_t len,
+                              struct vdrv_net_buf **buf)
+{
+    struct vdrv_virtio_net *nic = vdrv__nic_of(net);
+    struct vdrv_net_pool *pool;
+    int err = vdrv__net_usable(nic, pair, vdrv_net_tx_queue(pair));
+
+    if (err != VDRV_OK)
+        return err;
+    pool = nic->tx[pair].pool;
+    if (pool == NULL)
+        return VDRV_ERR_UNSUPPORTED;
+    if (len > pool->frame)
+        return VDRV_ERR_TOO_BIG;
+    *buf = vdrv_net_pool_take(pool);
+    if (*buf == NULL) {
+        err = reclaim(nic, pair, 0);
+        if (err < 0)
+            return err;
+        *buf = vdrv_net_pool_take(pool);
+    }
+    if (*buf == NULL)
+        return VDRV_ERR_AGAIN;
+    (*buf)->len = len;
+    return VDRV_OK;
+}
