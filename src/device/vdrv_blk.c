@@ -210,7 +210,8 @@ static int enqueue(struct vdrv_virtio_blk *blk,
 
     sh->header.type = le32(p->type);
     sh->header.reserved = le32(0);
-    sh->header.sector = le64(p->sector);
+    /* 5.2.6: unused in a header with a range, and then 0. */
+    sh->header.sector = le64(p->range_sectors != 0 ? 0 : p->sector);
     sh->status = STATUS_POISON;
     seg[n++] = vdrv_seg_dma(dma, sizeof(sh->header));
     if (p->range_sectors != 0) {
