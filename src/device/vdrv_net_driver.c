@@ -42,13 +42,15 @@ int vdrv__net_usable(struct vdrv_virtio_net *nic, uint32_t pair, uint32_t queue)
 }
 
 void vdrv__net_sync(const struct vdrv_virtio_net *nic,
-                    const struct vdrv_seg *seg, uint32_t dir)
+                    const struct vdrv_net_buf *buf, uint8_t *from, uint32_t len,
+                    uint32_t dir)
 {
     const struct vdrv_hal *hal = nic->drv.hal;
 
     /* What dma_map maps is its own business. */
-    if ((seg->flags & VDRV_SEG_MAPPED) != 0 && seg->ptr != NULL)
-        hal->dma_sync(hal->ctx, seg->ptr, seg->dma, seg->len, dir);
+    if ((buf->flags & VDRV_NET_MAPPED) != 0)
+        hal->dma_sync(hal->ctx, from, buf->dma + (uint64_t)(from - buf->mem),
+                      len, dir);
 }
 
 /* ---- What the frame under the drivers asks for --------------------------- */

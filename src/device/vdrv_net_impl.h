@@ -48,9 +48,10 @@ static inline void vdrv__net_header_give(struct vdrv_virtio_net_side *side,
     side->header_free = i;
 }
 
-/* The caches of memory that stays mapped; `seg` may be memory without one. */
+/* The caches of a buffer that stays mapped; `from` is in its memory. */
 void vdrv__net_sync(const struct vdrv_virtio_net *nic,
-                    const struct vdrv_seg *seg, uint32_t dir);
+                    const struct vdrv_net_buf *buf, uint8_t *from, uint32_t len,
+                    uint32_t dir);
 
 /* VDRV_OK when the queue of a pair can be used; INVALID: no such pair. */
 int vdrv__net_usable(struct vdrv_virtio_net *nic, uint32_t pair,

@@ -48,13 +48,10 @@ static struct vdrv_seg segment(const struct vdrv_net_buf *buf, uint32_t front,
                                uint32_t len)
 {
     const uint32_t off = buf->headroom - front;
-    struct vdrv_seg seg;
 
-    seg.ptr = buf->mem != NULL ? buf->mem + off : NULL;
-    seg.dma = buf->dma + off;
-    seg.len = len;
-    seg.flags = (buf->flags & VDRV_NET_MAPPED) != 0 ? VDRV_SEG_MAPPED : 0;
-    return seg;
+    if (unlikely((buf->flags & VDRV_NET_MAPPED) != 0))
+        return vdrv_seg_dma(buf->dma + off, len);
+    return vdrv_seg_in(buf->mem + off, len);
 }
 
 static int post(struct vdrv_virtio_net *nic, uint32_t pair,
@@ -157,9 +154,9 @@ COLD static void sync_in(const struct vdrv_virtio_net *nic,
                          const struct vdrv_net_buf *buf, uint32_t front,
                          uint32_t len)
 {
-    const struct vdrv_seg seg = segment(buf, front, len);
-
-    vdrv__net_sync(nic, &seg, VDRV_DIR_IN);
+    if (buf->mem != NULL)
+        vdrv__net_sync(nic, buf, buf->mem + (buf->headroom - front), len,
+                       VDRV_DIR_IN);
 }
 
 /* The first, or the only buffer of a frame; false: it was dropped. */

@@ -37,17 +37,31 @@ static int part(const struct vdrv_net_buf *buf, uint32_t front,
 
     if (unlikely(buf->len > UINT32_MAX - VDRV_NET_HEADROOM))
         return VDRV_ERR_TOO_BIG;
-    seg->ptr = buf->data != NULL ? buf->data - front : NULL;
-    seg->len = buf->len + front;
-    seg->flags = 0;
-    if (likely((buf->flags & VDRV_NET_MAPPED) == 0))
-        return buf->data != NULL ? VDRV_OK : VDRV_ERR_INVALID;
-    if (buf->mem != NULL &&
-        (off > buf->capacity || buf->len > buf->capacity - off))
+    if (likely((buf->flags & VDRV_NET_MAPPED) == 0)) {
+        if (buf->data == NULL)
+            return VDRV_ERR_INVALID;
+        *seg = vdrv_seg_out(buf->data - front, buf->len + front);
+        return VDRV_OK;
+    }
+    if (buf->mem == NULL) { /* known by its address alone */
+        *seg = vdrv_seg_dma(buf->dma, buf->len);
+        return VDRV_OK;
+    }
+    if (off > buf->capacity || buf->len > buf->capacity - off)
         return VDRV_ERR_INVALID;
-    seg->flags = VDRV_SEG_MAPPED;
-    seg->dma = buf->dma + (buf->mem != NULL ? off : 0) - front;
+    *seg = vdrv_seg_dma(buf->dma + off - front, buf->len + front);
     return VDRV_OK;
+}
+
+/* Caches are written back, header and all, before the device reads. */
+static void sync_out(const struct vdrv_virtio_net *nic,
+                     const struct vdrv_net_buf *buf, uint32_t front)
+{
+    for (; buf != NULL; buf = buf->next, front = 0) {
+        if (buf->mem != NULL && buf->len + front != 0)
+            vdrv__net_sync(nic, buf, buf->data - front, buf->len + front,
+                           VDRV_DIR_OUT);
+    }
 }
 
 /*
@@ -128,10 +142,8 @@ static int add(struct vdrv_virtio_net *nic, uint32_t pair,
     memset(h, 0, len); /* also num_buffers: 5.1.6.2.1 */
     if (unlikely((buf->flags & ~(RX_ONLY | VDRV_NET_MAPPED)) != 0))
         err = offload(nic, buf, total, h);
-    if (unlikely(nic->drv.hal->dma_sync != NULL)) {
-        for (int i = 0; i < n; i++)
-            vdrv__net_sync(nic, &segs[i], VDRV_DIR_OUT);
-    }
+    if (unlikely(err == VDRV_OK && nic->drv.hal->dma_sync != NULL))
+        sync_out(nic, buf, in_place ? len : 0);
     if (err == VDRV_OK)
         err = vdrv_queue_add(queue_of(nic, pair), segs, (uint32_t)n, 0, buf);
     if (unlikely(err != VDRV_OK))
