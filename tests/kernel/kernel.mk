@@ -16,9 +16,11 @@ KERNEL_DIR := tests/kernel
 KERNEL_OUT := build/kernel
 KERNEL_ARCHES := riscv64 x86_64 aarch64
 
-KERNEL_PROGRAMS += hello lines
+KERNEL_PROGRAMS += hello lines demo
 KERNEL_SRCS_hello := $(KERNEL_DIR)/hello.c
 KERNEL_SRCS_lines := $(KERNEL_DIR)/lines.c
+KERNEL_SRCS_demo := $(addprefix $(KERNEL_DIR)/,demo.c demo_bus.c demo_disk.c \
+	demo_net.c demo_screen.c demo_kernel.c pattern.c picture.c responder.c)
 
 KERNEL_CC_x86_64 ?= gcc
 KERNEL_CC_riscv64 ?= riscv64-linux-gnu-gcc

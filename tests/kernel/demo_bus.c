@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The demo's buses: every virtio device on virtio-mmio slots and on PCI, the
+ * table of what was found, and interrupts.
+ */
+#include "demo.h"
+
+static struct demo_device *room(struct demo *d)
+{
+    if (d->ndevices < DEMO_DEVICES)
+        return &d->device[d->ndevices];
+    demo_fail(d, "bus", "more devices than the demo has room for");
+    return NULL;
+}
+
+static void keep(struct demo *d, struct vdrv_transport *t, uint32_t irq)
+{
+    struct demo_device *dev = &d->device[d->ndevices++];
+
+    dev->transport = t;
+    dev->irq = irq;
+}
+
+static void scan_mmio(struct demo *d)
+{
+    const struct demo_platform *p = d->p;
+    struct demo_device *dev = room(d);
+    uint32_t slot = 0;
+    int err = VDRV_OK;
+
+    while (dev && (err = vdrv_mmio_scan(&dev->at.mmio, p->hal, &p->mmio, 0,
+                                        &slot)) == VDRV_OK) {
+        keep(d, &dev->at.mmio.transport, p->mmio_irq + slot - 1);
+        dev = room(d);
+    }
+    if (err != VDRV_OK && err != VDRV_ERR_NO_DEVICE)
+        demo_fail(d, "mmio", vdrv_strerror(err));
+}
+
+static void scan_pci(struct demo *d)
+{
+    const struct demo_platform *p = d->p;
+    struct demo_device *dev = room(d);
+    struct vdrv_pci_walk walk;
+    struct vdrv_pci *pci;
+    int err;
+
+    err = vdrv_pci_walk_init(&walk, p->pci, 0, p->last_bus);
+    while (dev && err == VDRV_OK) {
+        pci = &dev->at.pci;
+        err = vdrv_pci_find(pci, p->hal, &walk, p->windows, 0);
+        if (err == VDRV_OK) {
+            keep(d, &pci->transport,
+                 p->pci_irq(pci->fn, pci->irq_pin, pci->irq_line));
+            dev = room(d);
+        }
+    }
+    if (err != VDRV_OK && err != VDRV_ERR_NO_DEVICE)
+        demo_fail(d, "pci", vdrv_strerror(err));
+}
+
+void demo_bus_scan(struct demo *d)
+{
+    if (d->p->mmio.count)
+        scan_mmio(d);
+    if (d->p->pci)
+        scan_pci(d);
+}
+
+/* ---- Interrupts ----------------------------------------------------------- */
+
+static void handle(void *arg)
+{
+    struct demo_device *dev = arg;
+    uint32_t causes = vdrv_irq(dev->dev, 0);
+
+    if (causes != 0)
+        dev->irqs++;
+    if (causes & VDRV_CAUSE_CONFIG)
+        dev->changed = true;
+}
+
+void demo_bus_irqs(struct demo *d)
+{
+    for (uint32_t i = 0; i < d->ndevices; i++) {
+        struct demo_device *dev = &d->device[i];
+
+        if (!dev->dev)
+            continue;
+        if (dev->irq == DEMO_NO_IRQ)
+            demo_fail(d, dev->transport->location, "has no interrupt");
+        else
+            d->p->irq_attach(dev->irq, handle, dev);
+    }
+}
+
+void demo_bus_refresh(struct demo *d)
+{
+    for (uint32_t i = 0; i < d->ndevices; i++) {
+        struct demo_device *dev = &d->device[i];
+        uint32_t what = 0;
+
+        if (!dev->changed)
+            continue;
+        dev->changed = false;
+        if (vdrv_refresh(dev->dev, &what) == VDRV_OK)
+            kprintf("changed: %s %x\n", dev->transport->location, what);
+    }
+}
+
+/* ---- The table ------------------------------------------------------------ */
+
+static const char *type_name(uint32_t id)
+{
+    static const char *const names[] = {
+        "?", "net",  "block", "console", "entropy", "balloon", "?",
+        "?", "scsi", "9p",    "?",       "?",       "?",       "?",
+        "?", "?",    "gpu",   "?",       "input",   "vsock",   "crypto",
+    };
+
+    return id < sizeof(names) / sizeof(names[0]) ? names[id] : "?";
+}
+
+void demo_bus_table(const struct demo *d, const struct ksink *to)
+{
+    kformat(to, "%-16s %-8s %3s %9s %4s  %s\n", "found", "type", "id", "vendor",
+            "irq", "driver");
+    for (uint32_t i = 0; i < d->ndevices; i++) {
+        const struct demo_device *dev = &d->device[i];
+        const struct vdrv_transport *t = dev->transport;
+
+        kformat(to, "%-16s %-8s %3u  %08x ", t->location,
+                type_name(t->device_id), t->device_id, t->vendor_id);
+        if (dev->irq == DEMO_NO_IRQ)
+            kformat(to, "%4s  ", "-");
+        else
+            kformat(to, "%4u  ", dev->irq);
+        kformat(to, "%s\n", dev->dev ? vdrv_device_name(dev->dev) : dev->why);
+    }
+    kformat(to, "bus: %u devices\n", d->ndevices);
+}

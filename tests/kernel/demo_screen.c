@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The demo's screen: a picture that picture.py can say every pixel of, flushed
+ * as a whole once, and then only where it lives.  demo.py gives seed and text
+ * and compares screendumps.
+ */
+#include "demo.h"
+#include "picture.h"
+
+#include <virtio_drv/virtio_gpu.h>
+
+#define QUEUE    64u
+#define TEXT_MAX 400u
+#define SPOILT   24u /* pixels, in the upper left corner */
+
+static struct screen {
+    struct vdrv_virtio_gpu gpu;
+    struct demo_device *at; /* NULL: there is none */
+    struct picture pic;
+    uint32_t *fb;
+    char text[TEXT_MAX];
+    uint64_t work[VDRV_VIRTIO_GPU_WORK_SIZE(1, QUEUE) / 8 + 1];
+} screen;
+
+int demo_screen_attach(struct demo *d, struct demo_device *dev)
+{
+    struct screen *s = &screen;
+    struct vdrv_virtio_gpu_config cfg = {0};
+    int err;
+
+    (void)d;
+    if (s->at)
+        return VDRV_ERR_NO_MEMORY;
+    cfg.work = s->work;
+    cfg.work_size = sizeof(s->work);
+    cfg.queue_size = QUEUE;
+    err = vdrv_virtio_gpu_init(&s->gpu, dev->transport, &cfg);
+    if (err != VDRV_OK)
+        return err;
+    s->at = dev;
+    dev->dev = &s->gpu.display.dev;
+    return VDRV_OK;
+}
+
+/* The text behind "text=", where ~ is a blank and | ends a line. */
+static void read_text(const char *args, char *out, size_t cap)
+{
+    const char *s = karg(args, "text");
+    size_t n = 0;
+
+    s = s ? s : "libvirtio_drv";
+    for (; *s && *s != ' ' && n + 1 < cap; s++)
+        out[n++] = (char)(*s == '~' ? ' ' : *s == '|' ? '\n' : *s);
+    out[n] = '\0';
+}
+
+static int set_up(struct demo *d, struct screen *s)
+{
+    struct vdrv_display_mode_info info;
+    struct picture *pic = &s->pic;
+    int err = vdrv_display_info(&s->gpu.display, 0, &info);
+
+    if (err != VDRV_OK)
+        return err;
+    if (info.layout.bytes != 4 || info.x != 0 || info.y != 0)
+        return VDRV_ERR_UNSUPPORTED;
+    read_text(d->p->args, s->text, sizeof(s->text));
+    pic->width = info.width;
+    pic->height = info.height;
+    pic->pitch = info.pitch;
+    pic->red = info.layout.red_shift;
+    pic->green = info.layout.green_shift;
+    pic->blue = info.layout.blue_shift;
+    pic->seed = karg_number(d->p->args, "picture_seed", 1);
+    pic->text = s->text;
+    s->fb = info.fb_base;
+    return VDRV_OK;
+}
+
+static void say(const struct demo *d, const char *what, uint64_t start)
+{
+    const struct picture *pic = &screen.pic;
+
+    kprintf("%s: %ux%u seed %u tick %u, %lu us\n", what, pic->width,
+            pic->height, pic->seed, pic->tick,
+            (unsigned long)(d->p->now_us() - start));
+}
+
+void demo_screen_run(struct demo *d)
+{
+    struct screen *s = &screen;
+    uint64_t start = d->p->now_us();
+    int err;
+
+    if (!s->at) {
+        demo_skip(d, "screen", "no display was found");
+        return;
+    }
+    err = set_up(d, s);
+    if (err == VDRV_OK) {
+        picture_draw(&s->pic, s->fb);
+        say(d, "screen-painted", start);
+        start = d->p->now_us();
+        err = vdrv_display_flush(&s->gpu.display, 0);
+    }
+    if (err != VDRV_OK)
+        demo_fail(d, "screen-flushed", vdrv_strerror(err));
+    else
+        say(d, "screen-flushed", start);
+}
+
+/* Turns every bit of some pixels over; twice puts them back. */
+static void spoil_corner(struct screen *s)
+{
+    for (uint32_t y = 0; y < SPOILT && y < s->pic.height; y++)
+        for (uint32_t x = 0; x < SPOILT && x < s->pic.width; x++)
+            s->fb[(size_t)y * (s->pic.pitch / 4) + x] ^= UINT32_MAX;
+}
+
+void demo_screen_tick(struct demo *d, bool spoil)
+{
+    struct screen *s = &screen;
+    uint64_t start = d->p->now_us();
+    struct picture_box box[2];
+    struct vdrv_rect rect;
+    int err = VDRV_OK;
+
+    if (!s->at || !s->fb)
+        return;
+    if (spoil)
+        spoil_corner(s);
+    s->pic.tick++;
+    picture_live(&s->pic, box);
+    for (uint32_t i = 0; i < 2 && err == VDRV_OK; i++) {
+        picture_rect(&s->pic, s->fb, &box[i]);
+        rect = vdrv_rect_make(box[i].x, box[i].y, box[i].width, box[i].height);
+        err = vdrv_display_flush_rect(&s->gpu.display, 0, &rect);
+    }
+    if (spoil)
+        spoil_corner(s);
+    if (err != VDRV_OK)
+        demo_fail(d, "screen-tick", vdrv_strerror(err));
+    else if (spoil || s->pic.tick % 5 == 0)
+        say(d, spoil ? "screen-spoilt" : "screen-tick", start);
+}
+
+void demo_screen_fini(struct demo *d)
+{
+    int err;
+
+    if (!screen.at)
+        return;
+    err = vdrv_virtio_gpu_fini(&screen.gpu);
+    if (err != VDRV_OK)
+        demo_fail(d, "screen-end", vdrv_strerror(err));
+    screen.at = NULL;
+}
