@@ -146,7 +146,11 @@ int vdrv_driver_abandon(struct vdrv_driver *drv, int err)
 
     if (t == NULL)
         return err;
-    vdrv_transport_fail(t);
+    /* 2.4.2: while a reset is not over, nothing else is written. */
+    if (state_of(drv) == VDRV_DRIVER_STUCK)
+        vdrv_transport_release(t);
+    else
+        vdrv_transport_fail(t);
     if (drv->made > 0)
         reset = vdrv_transport_reset(t, 0);
     if (reset == VDRV_ERR_STUCK) {
