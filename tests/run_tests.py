@@ -34,14 +34,15 @@ def host_programs() -> list[list[str]]:
                for d in ("unit", "house")
                for p in sorted((ROOT / "tests" / d).glob("test_*.py"))
                if p.name not in WITH_QEMU]
-    return built + scripts
+    demo = [sys.executable, str(ROOT / "tests/kernel/demo_test.py"), "host"]
+    return built + scripts + [demo]
 
 
 def guest_programs() -> list[list[str]]:
     proofs = [[sys.executable, str(ROOT / "tests/unit" / name), *args]
               for name, args in WITH_QEMU.items()]
     return proofs + [[sys.executable, str(ROOT / "tests/kernel" / name)]
-                     for name in ("boot_test.py",)]
+                     for name in ("boot_test.py", "demo_test.py")]
 
 
 def lint_programs() -> list[list[str]]:

@@ -285,7 +285,7 @@ class Demo:
             need(table is not None and table[0] in page, "the page lacks the "
                  f"guest's table:\n{page}")
             seen = sum(map(int, re.findall(r"http (\d+)", page)))
-            need(seen == number, f"page {number} says {seen} were served")
+            need(seen == number + 1, f"page {number + 1} says it is {seen}")
         return f"{PAGES} pages over TCP, {len(page)} bytes, the guest's table"
 
     def ping(self) -> str:
