@@ -41,6 +41,10 @@ LIB_CFLAGS := -std=c11 -ffreestanding -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -fno-unwind-tables \
 	-ffunction-sections -fdata-sections $(WARNINGS)
 CFLAGS ?= -O2 -g
+# libgcc's out-of-line atomics want to be told the CPU's features at start.
+ifneq ($(findstring aarch64,$(CROSS_COMPILE)$(shell $(CC) -dumpmachine 2>&1)),)
+LIB_CFLAGS += -mno-outline-atomics
+endif
 TARGET := $(if $(CROSS_COMPILE),$(patsubst %-,%,$(notdir $(CROSS_COMPILE))),host)
 OUT ?= build/$(TARGET)
 

@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 # Python tests that drive a program of ours; test_proofs wants QEMU, too.
-DRIVES = {"test_picture.py": ["build/test/picture_dump"]}
+DRIVES = {"test_picture.py": ["build/test/picture_dump"],
+          "test_tsan.py": ["build/test/tsan/test_xv6_disk",
+                           "build/test/tsan/test_rtos_wait"]}
 WITH_QEMU = {"test_proofs.py": ["build/test/responder_peer",
                                 "qemu-system-x86_64"]}
 

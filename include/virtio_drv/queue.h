@@ -157,7 +157,8 @@ size_t vdrv_queue_work_size(const struct vdrv_hal *hal, uint32_t size,
  * The size the queue will get: the wanted one, or the device's if that is
  * smaller or `wanted` is 0; at most 32768; a wanted one is rounded down to a
  * power of two unless packed.  0: the device has no such queue.  PROTOCOL: the
- * device's size is no power of two (2.7).  After vdrv_transport_begin(). [alone]
+ * device's size is no power of two (2.7).  After vdrv_transport_begin().
+ * [alone]
  */
 int vdrv_queue_pick_size(struct vdrv_transport *t, uint32_t index,
                          uint32_t wanted, bool packed);

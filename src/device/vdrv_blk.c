@@ -43,7 +43,8 @@ _Static_assert(sizeof(struct vdrv_virtio_blk_slot) <= 16,
 struct plan {
     uint32_t type;
     uint32_t range_flags;
-    uint64_t sector;
+    uint64_t sector; /* 0 but for reads and writes */
+    uint64_t range_sector;
     uint64_t range_sectors; /* 0: no range record */
     bool writes;            /* the device reads the segments */
 };
@@ -80,11 +81,13 @@ static int plan_data(const struct vdrv_virtio_blk *blk,
                      uint64_t *bytes)
 {
     const struct vdrv_block_caps *caps = &blk->caps;
-    bool too_big = req->nsegs > caps->max_segs;
+    bool too_big = false;
 
     *bytes = 0;
     if (req->nsegs != 0 && req->segs == NULL)
         return VDRV_ERR_INVALID;
+    if (req->nsegs > caps->max_segs)
+        return VDRV_ERR_TOO_BIG;
     for (uint32_t i = 0; i < req->nsegs; i++) {
         *bytes += req->segs[i].len;
         too_big = too_big || req->segs[i].len > caps->max_seg_bytes;
@@ -131,7 +134,7 @@ static int plan_range(const struct vdrv_virtio_blk *blk,
     if (req->nblocks > max)
         return VDRV_ERR_TOO_BIG;
     p->writes = true;
-    p->sector = req->block << blk->sector_shift;
+    p->range_sector = req->block << blk->sector_shift;
     p->range_sectors = req->nblocks << blk->sector_shift;
     return VDRV_OK;
 }
@@ -207,11 +210,12 @@ static int enqueue(struct vdrv_virtio_blk *blk,
 
     sh->header.type = le32(p->type);
     sh->header.reserved = le32(0);
-    sh->header.sector = le64(p->sector);
+    /* 5.2.6: unused in a header with a range, and then 0. */
+    sh->header.sector = le64(p->range_sectors != 0 ? 0 : p->sector);
     sh->status = STATUS_POISON;
     seg[n++] = vdrv_seg_dma(dma, sizeof(sh->header));
     if (p->range_sectors != 0) {
-        sh->range.sector = le64(p->sector);
+        sh->range.sector = le64(p->range_sector);
         sh->range.num_sectors = le32((uint32_t)p->range_sectors);
         sh->range.flags = le32(p->range_flags);
         seg[n++] = vdrv_seg_dma(dma + offsetof(struct shared_slot, range),

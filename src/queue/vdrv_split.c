@@ -397,7 +397,8 @@ static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
     uint64_t addr, len, readable = 0, writable = 0;
 
     if (unlikely(n - 2 > (uint64_t)q->indirect - 2 || q->nfree == 0))
-        return add_direct(q, seg, nout, nin, cookie);
+        return q->max_chain < 3 ? add_any(q, seg, nout, nin, cookie)
+                                : add_direct(q, seg, nout, nin, cookie);
     table += (size_t)q->indirect * NUMBER(q->free_at);
     q->cookie[NUMBER(q->free_at)] = cookie;
     for (uint32_t k = 0; k < nout; k++) {

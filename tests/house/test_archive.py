@@ -14,7 +14,7 @@ import re
 import sys
 from pathlib import Path
 
-from house import (OUT, ROOT, Tally, have, library_sources, make, relative,
+from house import (OUT, Tally, have, library_sources, make, relative,
                    run, sources)
 
 STACK_MAX = 512
