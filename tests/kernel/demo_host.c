@@ -4,7 +4,9 @@
  * network cards and a display in this process.  Arguments, see FakeVm in
  * demo.py: bus, command line, the writable and the read-only disk's image, two
  * unix sockets for each card (ours, the peer's), and where the key s is to
- * save what the display shows.
+ * save what the display shows.  The keys u and d are the first card's link.
+ * "dma=mapped" among the words: no pointer is a device address, all memory
+ * goes through bounce buffers.
  *
  * The disks answer out of order, and only what was flushed gets back into the
  * image: the rest is lost in a power cut.
@@ -102,9 +104,12 @@ static int key(void)
         return -1;
     if (read(0, &c, 1) != 1)
         return 'q';
-    if (c != 's')
+    if (c == 's')
+        save_picture();
+    else if (c == 'u' || c == 'd')
+        fake_net_link(&w.card[0].net, c == 'u');
+    else
         return c;
-    save_picture();
     return -1;
 }
 
@@ -302,6 +307,8 @@ int main(int argc, char **argv)
                               .now_us = now_us,
                               .key = key,
                               .idle = idle};
+    struct fake_config cfg = {0};
+    const char *dma;
     bool pci;
     int code;
 
@@ -310,7 +317,9 @@ int main(int argc, char **argv)
     pci = !strcmp(argv[1], "pci");
     p.args = argv[2];
     w.picture = argv[9];
-    fake_init(&w.f, NULL);
+    dma = karg(p.args, "dma");
+    cfg.mode = dma && dma[0] == 'm' ? FAKE_MAPPED : FAKE_DIRECT;
+    fake_init(&w.f, &cfg);
     p.hal = &w.f.hal;
     disk_init(&w.disk[0], argv[3], false, "demo-disk-rw");
     disk_init(&w.disk[1], argv[4], true, "demo-disk-ro");

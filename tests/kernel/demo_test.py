@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import demo  # noqa: E402
 from vm import ARCHES, BUSES  # noqa: E402
 
 MODES = ("irq", "poll")
+DMA = ("direct", "mapped")
 GUEST_SIZE = "640x480"  # pixels cost time where the CPU is emulated
 
 
@@ -35,9 +37,9 @@ def guest_cases() -> list[tuple[str, list[str]]]:
 
 
 def host_cases() -> list[tuple[str, list[str]]]:
-    return [(f"demo host {bus} {mode}",
-             ["--host", "--bus", bus, "--mode", mode])
-            for bus in BUSES for mode in MODES]
+    return [(f"demo host {bus} {mode} {dma}",
+             ["--host", "--bus", bus, "--mode", mode, "--dma", dma])
+            for bus in BUSES for mode in MODES for dma in DMA]
 
 
 def lacks(opts) -> str:
@@ -57,7 +59,10 @@ def run(case: tuple[str, list[str]]) -> tuple[str, str, str]:
     said: list[str] = []
     start = time.monotonic()
     one = demo.Demo(opts, said.append)
-    good = one.run()
+    try:
+        good = one.run()
+    except Exception:  # a case that breaks must not take the others along
+        return "failed", name, traceback.format_exc()
     text = f"{name} ({time.monotonic() - start:.1f} s)"
     if not good:
         return "failed", text, "".join(said) + one.vm.tail()
