@@ -424,9 +424,9 @@ int vdrv_display_kick(struct vdrv_display *dpy, uint32_t queue);
 
 /*
  * Submit, kick and wait: the blocking form of any request.  A FLUSH of more
- * than caps.max_rects is split; a full queue is waited out.  Returns its status,
- * or the error of the submit.  `done` is not called.  TIMEOUT and STUCK as for
- * flush. [wait]
+ * than caps.max_rects is split; a full queue is waited out.  Returns its
+ * status, or the error of the submit.  `done` is not called.  TIMEOUT and STUCK
+ * as for flush. [wait]
  */
 int vdrv_display_execute(struct vdrv_display *dpy,
                          struct vdrv_display_request *req);

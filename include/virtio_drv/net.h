@@ -18,7 +18,8 @@
  * A card has queue pairs, numbered from 0; one of them is enough for most.
  * Receive and transmit of a pair share nothing, so they may run on two CPUs.
  * vdrv_poll() and vdrv_arm() name queues, not pairs: vdrv_net_rx_queue(pair)
- * and vdrv_net_tx_queue(pair).  [rx] and [tx] below mean [queue] for these.
+ * and vdrv_net_tx_queue(pair).  [queue] means the pair's transmit queue for
+ * calls that send, and its receive queue for those that receive.
  * After start, interrupts are off until vdrv_arm() asks for one.
  */
 #ifndef VIRTIO_DRV_NET_H
@@ -352,7 +353,7 @@ uint32_t vdrv_net_tx_queue_size(const struct vdrv_net *net);
 /*
  * True: the next transmit of a frame of one part on this pair finds room
  * (when dma_map, if there is one, does).  Reclaims sent buffers if that is
- * needed to say so. [tx]
+ * needed to say so. [queue]
  */
 bool vdrv_net_can_transmit(struct vdrv_net *net, uint32_t pair);
 
@@ -363,7 +364,7 @@ bool vdrv_net_can_transmit(struct vdrv_net *net, uint32_t pair);
  * the frame, memory that cannot be translated.  AGAIN: the queue is full.
  * TOO_BIG: more parts than info.max_segs, or more bytes than the device takes
  * in one frame.  UNSUPPORTED: an offload that info.offloads does not have.
- * Latched errors. [tx]
+ * Latched errors. [queue]
  */
 int vdrv_net_transmit(struct vdrv_net *net, uint32_t pair,
                       struct vdrv_net_buf *buf);
@@ -371,7 +372,7 @@ int vdrv_net_transmit(struct vdrv_net *net, uint32_t pair,
 /*
  * Takes the first so many of `n` frames and tells the device once, or later
  * with VDRV_NET_MORE.  Returns how many were taken; the others stay the
- * caller's.  An error, as for transmit, when not even one was. [tx]
+ * caller's.  An error, as for transmit, when not even one was. [queue]
  */
 int vdrv_net_transmit_burst(struct vdrv_net *net, uint32_t pair,
                             struct vdrv_net_buf *const *bufs, uint32_t n,
@@ -379,7 +380,7 @@ int vdrv_net_transmit_burst(struct vdrv_net *net, uint32_t pair,
 
 /*
  * Releases the frames that were sent; returns how many.  BUSY: called from a
- * callback.  Latched errors. [tx]
+ * callback.  Latched errors. [queue]
  */
 int vdrv_net_recycle_tx_buffers(struct vdrv_net *net, uint32_t pair);
 
@@ -387,7 +388,7 @@ int vdrv_net_recycle_tx_buffers(struct vdrv_net *net, uint32_t pair);
  * A buffer with room for a frame of `len` bytes at `data`, and `len` set, from
  * the pool that the driver was given.  It is the caller's: to be transmitted,
  * or released.  AGAIN: none free.  TOO_BIG: none is as large.  UNSUPPORTED:
- * the driver has no pool. [tx]
+ * the driver has no pool. [queue]
  */
 int vdrv_net_alloc_tx_buffer(struct vdrv_net *net, uint32_t pair, uint32_t len,
                              struct vdrv_net_buf **buf);
@@ -400,18 +401,18 @@ int vdrv_net_kick(struct vdrv_net *net, uint32_t queue);
 
 /* ---- Receive ------------------------------------------------------------ */
 
-/* True: the device has given back a buffer.  False for NULL. [rx] */
+/* True: the device has given back a buffer.  False for NULL. [queue] */
 bool vdrv_net_can_receive(struct vdrv_net *net, uint32_t pair);
 
 /*
  * The next frame, with data, len and flags set; a chain when it was merged.
  * Its buffers are the caller's.  AGAIN: none.  Latched errors.  BUSY: called
- * from a callback. [rx]
+ * from a callback. [queue]
  */
 int vdrv_net_receive(struct vdrv_net *net, uint32_t pair,
                      struct vdrv_net_buf **buf);
 
-/* Up to `max` frames; returns how many, 0 when there are none. [rx] */
+/* Up to `max` frames; returns how many, 0 when there are none. [queue] */
 int vdrv_net_receive_burst(struct vdrv_net *net, uint32_t pair,
                            struct vdrv_net_buf **bufs, uint32_t max);
 
@@ -421,19 +422,19 @@ int vdrv_net_receive_burst(struct vdrv_net *net, uint32_t pair,
  * INVALID: NULL, no such pair, a buffer with `next` set, one that holds less
  * than info.rx_buf_min behind its headroom, or memory that cannot be
  * translated; with info.mergeable also a headroom below info.header_len.
- * AGAIN: the queue is full, and nothing was taken.  Latched errors. [rx]
+ * AGAIN: the queue is full, and nothing was taken.  Latched errors. [queue]
  */
 int vdrv_net_recycle_rx_buffer(struct vdrv_net *net, uint32_t pair,
                                struct vdrv_net_buf *buf);
 
-/* As transmit_burst is to transmit. [rx] */
+/* As transmit_burst is to transmit. [queue] */
 int vdrv_net_recycle_rx_burst(struct vdrv_net *net, uint32_t pair,
                               struct vdrv_net_buf *const *bufs, uint32_t n,
                               uint32_t flags);
 
 /*
  * Takes a received frame apart, posts its buffers again and releases those
- * that find no room: in any case the caller is done with it. [rx]
+ * that find no room: in any case the caller is done with it. [queue]
  */
 void vdrv_net_recycle_frame(struct vdrv_net *net, uint32_t pair,
                             struct vdrv_net_buf *frame);
@@ -451,10 +452,12 @@ int vdrv_net_add_vlan(struct vdrv_net *net, uint16_t id);
 int vdrv_net_remove_vlan(struct vdrv_net *net, uint16_t id);
 int vdrv_net_set_mac(struct vdrv_net *net,
                      const uint8_t mac[VDRV_NET_MAC_SIZE]);
-/* The receive half of info.offloads; what the config asked for at most. */
+/* The receive half of info.offloads; what the config asked for at most.
+   [wait] */
 int vdrv_net_set_offloads(struct vdrv_net *net, uint32_t offloads);
-/* After VDRV_CHANGE_ANNOUNCE, when the announcements were sent. */
+/* After VDRV_CHANGE_ANNOUNCE, when the announcements were sent. [wait] */
 int vdrv_net_ack_announce(struct vdrv_net *net);
+/* Pairs in use, how frames are spread over them, when they interrupt. [wait] */
 int vdrv_net_set_pairs(struct vdrv_net *net, uint32_t pairs);
 int vdrv_net_set_rss(struct vdrv_net *net, const struct vdrv_net_rss *rss);
 int vdrv_net_set_coalescing(struct vdrv_net *net,
@@ -464,7 +467,7 @@ int vdrv_net_set_coalescing(struct vdrv_net *net,
 
 /*
  * Sends `len` bytes through a buffer of the driver's pool.  Errors of
- * alloc_tx_buffer and transmit; nothing is kept. [tx]
+ * alloc_tx_buffer and transmit; nothing is kept. [queue]
  */
 int vdrv_net_send_copy(struct vdrv_net *net, uint32_t pair, const void *frame,
                        uint32_t len);
@@ -474,7 +477,7 @@ int vdrv_net_send_copy(struct vdrv_net *net, uint32_t pair, const void *frame,
  * length in bytes.  AGAIN: none.  TOO_BIG: it is longer than `size`, and was
  * dropped.  Errors of receive.  A driver that was asked for receive offloads
  * may give a frame with an unfinished checksum, which this does not tell.
- * [rx]
+ * [queue]
  */
 int vdrv_net_receive_copy(struct vdrv_net *net, uint32_t pair, void *buf,
                           uint32_t size);
@@ -527,7 +530,8 @@ struct vdrv_net_pool {
 int vdrv_net_pool_init(struct vdrv_net_pool *pool,
                        const struct vdrv_net_pool_config *cfg);
 
-/* A free buffer, ready to be filled or posted; NULL: none. [owner] */
+/* A free buffer, ready to be filled or posted; NULL: none.  Its owner's:
+   [queue] */
 struct vdrv_net_buf *vdrv_net_pool_take(struct vdrv_net_pool *pool);
 
 /*

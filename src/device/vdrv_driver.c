@@ -157,10 +157,11 @@ int vdrv_driver_abandon(struct vdrv_driver *drv, int err)
     if (t == NULL)
         return err;
     err = diagnose(t, err);
-    /* Nonsense that a device answers because it is gone is no protocol. */
-    if (vdrv_transport_health(t) == VDRV_ERR_NO_DEVICE)
-        err = VDRV_ERR_NO_DEVICE;
-    vdrv_transport_fail(t);
+    /* 2.4.2: while a reset is not over, nothing else is written. */
+    if (state_of(drv) == VDRV_DRIVER_STUCK)
+        vdrv_transport_release(t);
+    else
+        vdrv_transport_fail(t);
     if (drv->made > 0)
         reset = vdrv_transport_reset(t, 0);
     if (reset == VDRV_ERR_STUCK) {

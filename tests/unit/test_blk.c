@@ -924,6 +924,8 @@ static void test_multi_queue(void)
         return;
     CHECK_EQ(vdrv_block_get_caps(g.blk, &c), VDRV_OK);
     CHECK_EQ(c.queues, 4);
+    for (uint32_t q = 0; q < 4; q++)
+        CHECK_EQ(vdrv_arm(&g.blk->dev, q, VDRV_ARM_NEXT), 0);
     for (unsigned i = 0; i < 40; i++) {
         job_init(&jobs[i], i & 4 ? VDRV_BLOCK_WRITE : VDRV_BLOCK_READ, i);
         jobs[i].req.queue = i % 4;

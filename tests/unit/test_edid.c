@@ -262,6 +262,13 @@ static void test_extension_lengths_lie(void)
             CHECK_EQ(parse(p, sizeof(p)), VDRV_OK);
         }
     }
+    memset(p + BLOCK, 0, BLOCK); /* blocks of nothing, up to the last byte */
+    p[BLOCK] = 2;
+    p[BLOCK + 1] = 3;
+    p[BLOCK + 2] = 127;
+    p[BLOCK + 126] = 0x5f;
+    seal(p + BLOCK);
+    CHECK_EQ(parse(p, sizeof(p)), VDRV_OK);
 }
 
 static void test_too_many_modes(void)

@@ -259,15 +259,42 @@ static void test_timeout_in_init(void)
     down();
 }
 
+/* What was pending stays pending, and its owner is not told any more. */
 static void test_stuck(void)
 {
+    static struct vdrv_display_request req, dead;
+
     REQUIRE(up(NULL, NULL));
+    memset(&req, 0, sizeof(req));
+    req.op = VDRV_DISPLAY_FLUSH;
     g.dev.dev.complete = FAKE_COMPLETE_HELD;
     g.dev.dev.reset_never = true;
-    CHECK_EQ(vdrv_display_flush(g.dpy, 0), VDRV_ERR_STUCK);
+    CHECK_EQ(vdrv_display_execute(g.dpy, &req), VDRV_ERR_STUCK);
+    memset(&req, 0x77, sizeof(req));
+    memset(&dead, 0x77, sizeof(dead));
     CHECK_EQ(vdrv_display_flush(g.dpy, 0), VDRV_ERR_STUCK);
     CHECK_EQ(vdrv_virtio_gpu_fini(&g.gpu), VDRV_ERR_STUCK);
     CHECK(!fake_balanced(&g.f)); /* the memory is still the device's */
+    g.dev.dev.reset_never = false;
+    down();
+    CHECK_MEM(&req, &dead, sizeof(req));
+}
+
+static void never_again(void *arg, const struct fake_access *a)
+{
+    (void)arg;
+    if (a->addr == SLOT + 0x50) /* from the first notification on */
+        g.dev.dev.reset_never = true;
+}
+
+static void test_stuck_in_init(void)
+{
+    machine_up(NULL, NULL);
+    g.dev.dev.complete = FAKE_COMPLETE_HELD;
+    g.f.write_hook = never_again;
+    CHECK_EQ(init(), VDRV_ERR_STUCK);
+    CHECK_EQ(g.f.allocs_live, 3); /* nothing was freed */
+    CHECK_EQ(vdrv_virtio_gpu_fini(&g.gpu), VDRV_ERR_STUCK);
     g.dev.dev.reset_never = false;
     down();
 }
@@ -451,6 +478,7 @@ static void test_callback_may_not_wait(void)
     CHECK_EQ(vdrv_poll(&g.dpy->dev, 0, 0), 2);
     CHECK_EQ(err, VDRV_ERR_BUSY);
     CHECK_EQ(req.status, VDRV_OK);
+    CHECK_EQ(vdrv_display_flush(g.dpy, 0), VDRV_OK); /* no harm done */
     down();
 }
 
@@ -491,6 +519,11 @@ static void test_bad_requests(void)
     CHECK_EQ(vdrv_display_submit(g.dpy, &req), VDRV_ERR_INVALID);
     req.head = 1;
     CHECK_EQ(vdrv_display_submit(g.dpy, &req), VDRV_ERR_INVALID);
+    /* The library's own stays, shown or not. */
+    req.fb = vdrv_display_fb(g.dpy, 0);
+    CHECK_EQ(vdrv_display_set_scanout(g.dpy, 0, NULL, 0, 0), VDRV_OK);
+    CHECK(vdrv_display_fb(g.dpy, 0) == NULL);
+    CHECK_EQ(vdrv_display_detach(g.dpy, req.fb), VDRV_ERR_BUSY);
     CHECK_EQ(g.dev.errors, 0);
     down();
 }
@@ -547,6 +580,7 @@ static void test_f67_num_scanouts(void)
     CHECK_EQ(init(), VDRV_ERR_PROTOCOL);
     CHECK(fake_log_contains(&g.f, "no scanout"));
     CHECK(fake_balanced(&g.f));
+    g.cfg.heads = UINT32_MAX;
     fake_put32(g.dev.dev.config + 8, 17);
     CHECK_EQ(init(), VDRV_OK);
     CHECK_EQ(g.gpu.heads, 16);
@@ -1299,6 +1333,24 @@ static void test_cursor(void)
     down();
 }
 
+/* Each command has memory of its own until the device has done it. */
+static void test_cursor_moves_queue(void)
+{
+    machine_up(NULL, NULL);
+    g.cfg.cursor = 1;
+    REQUIRE(init() == VDRV_OK);
+    g.dev.dev.complete = FAKE_COMPLETE_HELD;
+    for (uint32_t i = 1; i <= 5; i++)
+        CHECK_EQ(vdrv_display_move_cursor(g.dpy, 0, i, 2 * i), VDRV_OK);
+    fake_dev_collect(&g.dev.dev);
+    for (uint32_t i = 1; i <= 5; i++) {
+        fake_dev_release(&g.dev.dev, 0);
+        CHECK_EQ(g.dev.cursor.x, i);
+        CHECK_EQ(g.dev.cursor.y, 2 * i);
+    }
+    down();
+}
+
 /* F74: the cursor queue is stuck, and the picture goes on. */
 static void test_f74_cursor_hangs(void)
 {
@@ -1392,6 +1444,7 @@ static const struct check_case cases[] = {
     CASE(timeout),
     CASE(timeout_in_init),
     CASE(stuck),
+    CASE(stuck_in_init),
     CASE(gone),
     CASE(formats),
     CASE(random_rects),
@@ -1429,6 +1482,7 @@ static const struct check_case cases[] = {
     CASE(set_mode),
     CASE(set_mode_failure_sweep),
     CASE(cursor),
+    CASE(cursor_moves_queue),
     CASE(f74_cursor_hangs),
     CASE(rects),
     CASE(blit_converts),
