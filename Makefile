@@ -5,11 +5,16 @@
 #   make setup GOALS         installs what GOALS need, then makes them
 #   make test                everything; make test-host: without QEMU
 #   make run                 the demo kernel; ARCH=x86_64|riscv64|aarch64
-#                            BUS=pci|mmio; make run-gui opens the window
+#                            BUS=pci|mmio MODE=irq|poll; make run-gui opens
+#                            the window
 #   make demo-host           the same demo on the fake device
 #   make lint, coverage, bench, clean
 #
 # CC=, CROSS_COMPILE=, CFLAGS= and V=1 do what they do elsewhere.
+
+ifneq ($(filter setup,$(MAKECMDGOALS)),)
+include tests/setup.mk
+else
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -83,3 +88,5 @@ clean:
 	rm -rf build libvirtio_drv.a
 
 -include $(LIB_OBJS:.o=.d)
+
+endif

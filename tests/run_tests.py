@@ -36,7 +36,8 @@ def host_programs() -> list[list[str]]:
                for d in ("unit", "house")
                for p in sorted((ROOT / "tests" / d).glob("test_*.py"))
                if p.name not in WITH_QEMU]
-    return built + scripts
+    demo = [sys.executable, str(ROOT / "tests/kernel/demo_test.py"), "host"]
+    return built + scripts + [demo]
 
 
 def guest_programs() -> list[list[str]]:
@@ -45,7 +46,7 @@ def guest_programs() -> list[list[str]]:
     booted = [[sys.executable, str(ROOT / "tests/house/test_readme.py"),
                "--guest"]]
     return proofs + [[sys.executable, str(ROOT / "tests/kernel" / name)]
-                     for name in ("boot_test.py",)] + booted
+                     for name in ("boot_test.py", "demo_test.py")] + booted
 
 
 def lint_programs() -> list[list[str]]:

@@ -77,14 +77,40 @@ $(HOST_OUT)/$1: $(patsubst %.c,$(HOST_OUT)/%.o,tests/unit/$1.c \
 	$(Q)$(HOST_CC) $(SAN) -o $$@ $$^
 endef
 $(foreach t,$(notdir $(HOST_HELPERS)),$(eval $(call host_helper,$t)))
+
+# The demo on the fake: as in the kernels, but for demo_kernel.c and memcpy().
+DEMO_HOST := $(HOST_OUT)/demo_host
+DEMO_HOST_OBJS := $(patsubst %.c,$(HOST_OUT)/%.o,tests/kernel/demo_host.c \
+	tests/kernel/klib.c $(filter-out %/demo_kernel.c,$(KERNEL_SRCS_demo)))
+$(DEMO_HOST): $(DEMO_HOST_OBJS) $(HOST_LIB_OBJS)
+	@echo "  LD    $@"
+	$(Q)$(HOST_CC) $(SAN) -o $@ $^
+-include $(DEMO_HOST_OBJS:.o=.d)
+
 $(foreach t,$(notdir $(HOST_TESTS)),$(eval $(call host_test,$t)))
 $(foreach t,$(TSAN_TESTS),$(eval $(call tsan_test,$t)))
 -include $(HOST_LIB_OBJS:.o=.d)
 .SECONDARY:
 
 .PHONY: test-host
-test-host: $(HOST_TESTS) $(HOST_HELPERS) $(TSAN_TESTS) $(LIB)
+test-host: $(HOST_TESTS) $(HOST_HELPERS) $(TSAN_TESTS) $(DEMO_HOST) $(LIB)
 	$(Q)$(PYTHON) tests/run_tests.py host
+
+# ---- The demo --------------------------------------------------------------------
+
+BUS ?= pci
+MODE ?= irq
+DEMO := $(PYTHON) tests/kernel/demo.py --bus $(BUS) --mode $(MODE)
+
+.PHONY: run run-gui demo-host
+run: $(KERNEL_OUT)/$(ARCH)/demo.elf
+	$(Q)$(DEMO) --arch $(ARCH) --png build/demo-$(ARCH)-$(BUS).png
+
+run-gui: $(KERNEL_OUT)/$(ARCH)/demo.elf
+	$(Q)$(DEMO) --arch $(ARCH) --gui
+
+demo-host: $(DEMO_HOST)
+	$(Q)$(DEMO) --host --png build/demo-host-$(BUS).png
 
 # ---- Measurements ----------------------------------------------------------------
 

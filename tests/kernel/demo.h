@@ -61,6 +61,7 @@ struct demo {
     bool irq; /* mode=irq */
     uint32_t ndevices;
     uint32_t failed, skipped;
+    uint64_t refreshed; /* when all devices were, last */
     struct demo_device device[DEMO_DEVICES];
 };
 
@@ -82,7 +83,7 @@ void demo_bus_scan(struct demo *d);
 /* Who handles interrupts; drivers stand by now. */
 void demo_bus_irqs(struct demo *d);
 void demo_bus_table(const struct demo *d, const struct ksink *to);
-/* Does the configuration's share of interrupts. */
+/* Looks at configurations that may have changed, and says how. */
 void demo_bus_refresh(struct demo *d);
 
 /* ---- One file for each class --------------------------------------------- */

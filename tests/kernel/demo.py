@@ -41,6 +41,13 @@ WINDOWS = ("gtk", "sdl", "cocoa")
 Say = Callable[[str], None]
 
 
+class QemuVm(Vm):
+    """A machine whose first card's link is known."""
+
+    def link(self, up: bool) -> None:
+        self.query("set_link", name="nic0", up=up)
+
+
 class FakeVm(Vm):
     """The demo in a host process, behind the interface of a machine."""
 
@@ -68,6 +75,9 @@ class FakeVm(Vm):
     def _status_of(self, code: int) -> int:
         return code
 
+    def link(self, up: bool) -> None:
+        self.send("u" if up else "d")
+
     def screendump(self, path: str, *_: object) -> None:
         self.send("s")
         self.expect(r"^host: picture saved$")
@@ -92,6 +102,7 @@ class Demo:
         self.peers: dict[str, Peer] = {}
         self.port = 0
         self.pages = self.pings = self.datagrams = 0
+        self.grown = 0  # sectors of the disk, when it was resized
         self.text = "\n".join((
             "libvirtio_drv",
             f"{'the fake' if opts.host else opts.arch}, {opts.bus}, "
@@ -107,6 +118,7 @@ class Demo:
 
     def words(self) -> str:
         told = {"mode": self.o.mode, "pci": self.o.pci_config,
+                "dma": self.o.dma,
                 "limit": 0 if self.o.gui else 60,
                 "read_first": self.read[0], "read_count": self.read[1],
                 "write_first": self.write[0], "write_count": self.write[1],
@@ -117,9 +129,9 @@ class Demo:
     def machine(self) -> Vm:
         if self.o.host:
             return FakeVm(HOST_PROGRAM, self.o.bus, self.words(), self.echo)
-        return Vm(self.o.arch, f"{OUT}/{self.o.arch}/demo.elf", self.o.bus,
-                  self.words(), self.o.machine, echo=self.echo,
-                  display=self.window() if self.o.gui else "none")
+        return QemuVm(self.o.arch, f"{OUT}/{self.o.arch}/demo.elf", self.o.bus,
+                      self.words(), self.o.machine, echo=self.echo,
+                      display=self.window() if self.o.gui else "none")
 
     def window(self) -> str:
         done = subprocess.run(
@@ -231,6 +243,10 @@ class Demo:
         data = b"".join(proofs.pattern(seed, first + i) for i in range(count))
         self.crc("disk-write", first, count, zlib.crc32(data))
         self.crc("disk-back", first, count, zlib.crc32(data))
+        if self.grown:  # nobody has written behind the old end
+            need(os.path.getsize(self.rw.path) == self.grown * 512, "the "
+                 "image is not as large as it was made")
+            os.truncate(self.rw.path, SECTORS * 512)
         self.rw.check([self.write])
         self.ro.check([])
         return (f"{count} sectors of the image hold the pattern, the other "
@@ -285,7 +301,7 @@ class Demo:
             need(table is not None and table[0] in page, "the page lacks the "
                  f"guest's table:\n{page}")
             seen = sum(map(int, re.findall(r"http (\d+)", page)))
-            need(seen == number, f"page {number} says {seen} were served")
+            need(seen == number + 1, f"page {number + 1} says it is {seen}")
         return f"{PAGES} pages over TCP, {len(page)} bytes, the guest's table"
 
     def ping(self) -> str:
@@ -297,6 +313,20 @@ class Demo:
         self.datagrams = peer.udp_echo()
         return (f"{self.pings} pings and {self.datagrams} datagrams came back "
                 "byte for byte")
+
+    def changes(self) -> str:
+        """What changes while the guest runs, it hears of."""
+        told = ["link down", "link up"]
+        for text in told:
+            self.vm.link(text == "link up")
+            self.vm.expect(rf"^changed: .*, {text}$")
+        if not self.o.host:
+            self.grown = SECTORS + 8
+            self.vm.query("block_resize", node_name="node-disk0",
+                          size=self.grown * 512)
+            told.append(f"{self.grown} blocks")
+            self.vm.expect(rf"^changed: .*, {told[-1]}$")
+        return f"the guest heard of {', '.join(told)}"
 
     def end(self) -> str:
         """The guest's own verdict, and its counters beside ours."""
@@ -356,6 +386,7 @@ class Demo:
             self.prove("network, HTTP", self.http)
         else:
             self.skip("network, HTTP", "this QEMU has no user network")
+        self.prove("changes", self.changes)
         if "ping" in self.peers:
             self.prove("network, ping and UDP", self.ping)
         else:
@@ -388,6 +419,8 @@ def options(args: list[str] | None = None) -> argparse.Namespace:
                    help="on the fake device, without QEMU")
     p.add_argument("--machine", help="of QEMU, instead of the usual one")
     p.add_argument("--pci-config", choices=("ecam", "ports"), default="ecam")
+    p.add_argument("--dma", choices=("direct", "mapped"), default="direct",
+                   help="of the fake: are pointers device addresses?")
     p.add_argument("--gui", action="store_true", help="open the window")
     p.add_argument("--png", help="where to leave the picture")
     p.add_argument("--size", type=size, default=(1024, 768))

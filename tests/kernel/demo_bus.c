@@ -5,6 +5,11 @@
  */
 #include "demo.h"
 
+#include <virtio_drv/block.h>
+#include <virtio_drv/net.h>
+
+#define REFRESH_US 100000u
+
 static struct demo_device *room(struct demo *d)
 {
     if (d->ndevices < DEMO_DEVICES)
@@ -94,17 +99,44 @@ void demo_bus_irqs(struct demo *d)
     }
 }
 
+static void say_change(const struct demo_device *dev, uint32_t what)
+{
+    const char *where = dev->transport->location;
+
+    /* a device object starts the object of its class */
+    if (what & VDRV_CHANGE_CAPACITY)
+        kprintf("changed: %s, %lu blocks\n", where,
+                (unsigned long)vdrv_block_num_blocks(
+                    (const struct vdrv_block *)dev->dev));
+    else if (what & VDRV_CHANGE_LINK)
+        kprintf("changed: %s, link %s\n", where,
+                vdrv_net_link_up((const struct vdrv_net *)dev->dev) ? "up"
+                                                                    : "down");
+    else if (what != 0)
+        kprintf("changed: %s, %x\n", where, what);
+}
+
+/* By interrupt: what one has told of.  Polled: all, a few times a second. */
 void demo_bus_refresh(struct demo *d)
 {
+    uint64_t now = d->p->now_us();
+    bool all = !d->irq && now - d->refreshed > REFRESH_US;
+
+    if (all)
+        d->refreshed = now;
     for (uint32_t i = 0; i < d->ndevices; i++) {
         struct demo_device *dev = &d->device[i];
         uint32_t what = 0;
+        int err;
 
-        if (!dev->changed)
+        if (!dev->dev || !(dev->changed || all))
             continue;
         dev->changed = false;
-        if (vdrv_refresh(dev->dev, &what) == VDRV_OK)
-            kprintf("changed: %s %x\n", dev->transport->location, what);
+        err = vdrv_refresh(dev->dev, &what);
+        if (err != VDRV_OK)
+            demo_fail(d, dev->transport->location, vdrv_strerror(err));
+        else
+            say_change(dev, what);
     }
 }
 

@@ -142,7 +142,7 @@ static int timed(struct demo *d, const char *what, struct disk *k, uint32_t op,
                  uint64_t first, uint64_t count)
 {
     static struct stream s;
-    uint64_t start = d->p->now_us();
+    uint64_t start = d->p->now_us(), us;
     int err;
 
     memset(&s, 0, sizeof(s));
@@ -154,10 +154,11 @@ static int timed(struct demo *d, const char *what, struct disk *k, uint32_t op,
         demo_fail(d, what, vdrv_strerror(err));
         return err;
     }
+    us = d->p->now_us() - start;
     kprintf("%s: sectors %lu+%lu crc %08x, %u requests, %u at once, %lu us\n",
             what, (unsigned long)first, (unsigned long)count,
             pattern_crc32(0, data, count * SECTOR), s.requests, s.most,
-            (unsigned long)(d->p->now_us() - start));
+            (unsigned long)us);
     return VDRV_OK;
 }
 

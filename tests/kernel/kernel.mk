@@ -22,12 +22,15 @@ KERNEL_SRCS_lines := $(KERNEL_DIR)/lines.c
 KERNEL_SRCS_demo := $(addprefix $(KERNEL_DIR)/,demo.c demo_bus.c demo_disk.c \
 	demo_net.c demo_screen.c demo_kernel.c pattern.c picture.c responder.c)
 
-KERNEL_CC_x86_64 ?= gcc
-KERNEL_CC_riscv64 ?= riscv64-linux-gnu-gcc
-KERNEL_CC_aarch64 ?= aarch64-linux-gnu-gcc
-KERNEL_AR_x86_64 ?= ar
-KERNEL_AR_riscv64 ?= riscv64-linux-gnu-ar
-KERNEL_AR_aarch64 ?= aarch64-linux-gnu-ar
+# The machine's own compiler for its own kind, Debian's cross compilers else.
+KERNEL_OWN := $(patsubst arm64,aarch64,$(shell uname -m))
+kernel_cross = $(if $(filter $1,$(KERNEL_OWN)),,$1-linux-gnu-)
+KERNEL_CC_x86_64 ?= $(call kernel_cross,x86_64)gcc
+KERNEL_CC_riscv64 ?= $(call kernel_cross,riscv64)gcc
+KERNEL_CC_aarch64 ?= $(call kernel_cross,aarch64)gcc
+KERNEL_AR_x86_64 ?= $(call kernel_cross,x86_64)ar
+KERNEL_AR_riscv64 ?= $(call kernel_cross,riscv64)ar
+KERNEL_AR_aarch64 ?= $(call kernel_cross,aarch64)ar
 KERNEL_OPT ?= -O2 -g
 
 # What the code generator must know of each kernel; a library meant to be
@@ -69,7 +72,8 @@ $(KERNEL_OUT)/$1/$2.elf: $$(call kernel_objs,$1,$$(KERNEL_ARCH_SRCS_$1) \
 	    $$(KERNEL_COMMON) $$(KERNEL_SRCS_$2)) $$(KERNEL_LIB_$1) \
 	    $(KERNEL_DIR)/arch/$1/$1.ld
 	@mkdir -p $$(@D)
-	$$(KERNEL_CC_$1) $$(KERNEL_MACH_$1) $$(KERNEL_LDFLAGS) \
+	@echo "  LD    $$@"
+	$(Q)$$(KERNEL_CC_$1) $$(KERNEL_MACH_$1) $$(KERNEL_LDFLAGS) \
 	    -T $(KERNEL_DIR)/arch/$1/$1.ld -o $$@ \
 	    $$(filter %.o,$$^) $$(KERNEL_LIB_$1) -lgcc
 KERNEL_DEPS += $$(patsubst %.o,%.d,$$(call kernel_objs,$1,$$(KERNEL_SRCS_$2)))
@@ -80,16 +84,18 @@ define kernel_arch
 ifneq ($$(strip $$(KERNEL_LIB_SRCS)),)
 KERNEL_LIB_$1 := $(KERNEL_OUT)/$1/libvirtio_drv.a
 $$(KERNEL_LIB_$1): $$(call kernel_objs,$1,$$(KERNEL_LIB_SRCS))
-	rm -f $$@
-	$$(KERNEL_AR_$1) rcs $$@ $$^
+	@echo "  AR    $$@"
+	$(Q)rm -f $$@ && $$(KERNEL_AR_$1) rcs $$@ $$^
 endif
 $(KERNEL_OUT)/$1/%.o: %.c
 	@mkdir -p $$(@D)
-	$$(KERNEL_CC_$1) $$(call kernel_cflags,$1) $$(KERNEL_INCLUDES) \
+	@echo "  CC    $$@"
+	$(Q)$$(KERNEL_CC_$1) $$(call kernel_cflags,$1) $$(KERNEL_INCLUDES) \
 	    -MMD -MP -c -o $$@ $$<
 $(KERNEL_OUT)/$1/%.o: %.S
 	@mkdir -p $$(@D)
-	$$(KERNEL_CC_$1) $$(KERNEL_MACH_$1) -fno-pie -MMD -MP -c -o $$@ $$<
+	@echo "  AS    $$@"
+	$(Q)$$(KERNEL_CC_$1) $$(KERNEL_MACH_$1) -fno-pie -MMD -MP -c -o $$@ $$<
 KERNEL_DEPS += $$(patsubst %.o,%.d,$$(call kernel_objs,$1, \
 	$$(KERNEL_ARCH_SRCS_$1) $$(KERNEL_COMMON) $$(KERNEL_LIB_SRCS)))
 $$(foreach p,$$(KERNEL_PROGRAMS),$$(eval $$(call kernel_program,$1,$$p)))

@@ -81,7 +81,7 @@ class Qmp:
             raise VmError("QEMU closed its QMP socket")
         return json.loads(line)
 
-    def command(self, name: str, **args: Any) -> Any:
+    def command(self, name: str, /, **args: Any) -> Any:
         msg = {"execute": name, "arguments": args}
         try:
             self.sock.sendall(json.dumps(msg).encode() + b"\n")
@@ -309,7 +309,7 @@ class Vm:
             self._qmp = Qmp(self.qmp_path)
         return self._qmp
 
-    def query(self, command: str, **args: Any) -> Any:
+    def query(self, command: str, /, **args: Any) -> Any:
         """A QMP command; "_" in argument names stands for "-".  The guest must
         still be there when the answer comes: it may not take the command's
         effect as its cue to exit, but should wait for a key, see send()."""

@@ -1,0 +1,161 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# setup.sh GOALS...: installs what these make goals need and is not there, by
+# apt-get; where there is none, says what to install. Does nothing, and needs
+# no network, when all is there. ARCH is that of `make run`.
+set -eu
+
+arch=${ARCH:-x86_64}
+case $(uname -m) in
+arm64) own=aarch64 ;;
+*) own=$(uname -m) ;;
+esac
+[ "$(uname -s)" = Linux ] || own=none # no compiler for ELF of its own
+
+missing= # programs and files
+packages=
+
+# want WHAT PACKAGE...: WHAT is a program or a file's path, the first PACKAGE
+# that apt-get knows brings it.
+want() {
+    what=$1
+    shift
+    case $what in
+    /*) [ -e "$what" ] && return 0 ;;
+    *) command -v "$what" >/dev/null 2>&1 && return 0 ;;
+    esac
+    case " $missing " in *" $what "*) return 0 ;; esac
+    missing="$missing $what"
+    packages="$packages $*;"
+}
+
+cc() {
+    want gcc gcc
+    want ar binutils
+}
+
+# a compiler that makes programs for this machine
+host_cc() {
+    cc
+    want /usr/include/stdio.h libc6-dev
+}
+
+cxx() {
+    host_cc
+    want g++ g++
+}
+
+cross() {
+    if [ "$1" = "$own" ]; then
+        cc
+    else
+        want "$1-linux-gnu-gcc" "gcc-$(echo "$1" | tr _ -)-linux-gnu"
+    fi
+}
+
+qemu() {
+    case $1 in
+    x86_64) want qemu-system-x86_64 qemu-system-x86 ;;
+    aarch64) want qemu-system-aarch64 qemu-system-arm ;;
+    riscv64) want qemu-system-riscv64 qemu-system-riscv qemu-system-misc ;;
+    esac
+}
+
+guests() {
+    for a in x86_64 riscv64 aarch64; do
+        cross $a
+        qemu $a
+    done
+}
+
+# One line for each goal; unknown ones need what the archive needs.
+needs() {
+    case $1 in
+    run) want python3 python3; cross "$arch"; qemu "$arch" ;;
+    run-gui) needs run; window ;;
+    kernel) cross "$arch" ;;
+    demo-host) want python3 python3; host_cc ;;
+    test-host) needs demo-host; cxx; want clang clang ;;
+    test) needs test-host; guests; needs lint ;;
+    lint)
+        needs demo-host
+        want clang clang
+        want clang-tidy clang-tidy
+        want clang-format clang-format
+        want cppcheck cppcheck
+        ;;
+    coverage) needs test-host ;;
+    bench) needs demo-host; want valgrind valgrind ;;
+    proof) needs demo-host; want cbmc cbmc ;;
+    clean) ;;
+    *) cc ;;
+    esac
+}
+
+# QEMU keeps its windows in modules of their own
+window() {
+    for dir in /usr/lib/*/qemu /usr/lib/qemu /usr/lib64/qemu; do
+        [ -e "$dir/ui-gtk.so" ] && return 0
+    done
+    want /usr/lib/qemu/ui-gtk.so qemu-system-gui
+}
+
+# The first of the names that can be installed.
+choose() {
+    for name; do
+        if apt-cache show "$name" >/dev/null 2>&1; then
+            echo "$name"
+            return
+        fi
+    done
+    echo "setup: apt-get knows none of: $*" >&2
+    return 1
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null 2>&1; then
+        sudo "$@"
+    else
+        echo "setup: as root, please: $*" >&2
+        return 1
+    fi
+}
+
+by_apt() {
+    as_root apt-get -q update
+    list=
+    rest=$packages
+    while [ -n "${rest# }" ]; do
+        # shellcheck disable=SC2086 # the names are to be split
+        name=$(choose ${rest%%;*})
+        list="$list $name"
+        rest=${rest#*;}
+    done
+    echo "setup: installing$list"
+    # shellcheck disable=SC2086
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -q install -y --no-install-recommends $list
+}
+
+[ $# -gt 0 ] || set -- all
+for goal; do
+    needs "$goal"
+done
+if [ -z "$missing" ]; then
+    echo "setup: all that '$*' needs is there"
+    exit 0
+fi
+echo "setup: '$*' needs:$missing"
+if command -v apt-get >/dev/null 2>&1; then
+    by_apt
+    exit 0
+fi
+echo "setup: there is no apt-get here. Please install these programs" >&2
+echo "setup: (Debian's packages: $(echo "$packages" | tr -s ' ;' ' ,' |
+    sed 's/^ //; s/,$//')):" >&2
+for what in $missing; do
+    echo "setup:     $what" >&2
+done
+exit 1
