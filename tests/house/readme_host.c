@@ -20,6 +20,10 @@ int __real_vdrv_mmio_probe(struct vdrv_mmio *mmio, const struct vdrv_hal *hal,
 int __wrap_vdrv_mmio_probe(struct vdrv_mmio *mmio, const struct vdrv_hal *hal,
                            uint64_t phys, uint32_t size);
 
+int __wrap_vdrv_mmio_scan(struct vdrv_mmio *mmio, const struct vdrv_hal *hal,
+                          const struct vdrv_mmio_window *window,
+                          uint32_t device_id, uint32_t *next);
+
 static struct fake machine;
 static struct fake_blk disk;
 static struct fake_mmio slot;
@@ -44,6 +48,26 @@ int __wrap_vdrv_mmio_probe(struct vdrv_mmio *mmio, const struct vdrv_hal *hal,
     if (slot.f == NULL)
         fake_mmio_init(&slot, &machine, &disk.dev, phys, 0);
     return __real_vdrv_mmio_probe(mmio, &machine.hal, phys, size);
+}
+
+/* The disk is in the window's last slot. */
+int __wrap_vdrv_mmio_scan(struct vdrv_mmio *mmio, const struct vdrv_hal *hal,
+                          const struct vdrv_mmio_window *window,
+                          uint32_t device_id, uint32_t *next)
+{
+    int err;
+
+    if (*next >= window->count)
+        return VDRV_ERR_NO_DEVICE;
+    *next = window->count;
+    err = __wrap_vdrv_mmio_probe(mmio, hal,
+                                 window->phys + (uint64_t)window->stride *
+                                                    (window->count - 1),
+                                 window->stride);
+    if (err == VDRV_OK && device_id != 0 &&
+        mmio->transport.device_id != device_id)
+        err = VDRV_ERR_NO_DEVICE;
+    return err;
 }
 
 int main(void)

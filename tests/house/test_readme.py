@@ -123,7 +123,8 @@ def on_host(block: Block, tmp: Path, objects: list[str]) -> list[str]:
                      str(tmp / "program.o"), str(tmp / "program.c")])
     if code:
         return [out]
-    extra = ["tests/house/readme_host.c", "-Wl,--wrap=vdrv_mmio_probe"] \
+    extra = ["tests/house/readme_host.c", "-Wl,--wrap=vdrv_mmio_probe",
+             "-Wl,--wrap=vdrv_mmio_scan"] \
         if block.entry == "kernel_main" else []
     code, out = run(["gcc", "-std=c11", "-g", "-D_GNU_SOURCE", *include, "-o",
                      str(tmp / "program"), str(tmp / "program.o"), *extra,
