@@ -64,7 +64,9 @@ int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue)
     if (vdrv__counted(&drv->epoch) == drv->queue[queue].epoch)
         return VDRV_OK;
     state = state_of(drv);
-    if (state == VDRV_DRIVER_HALTED || state == VDRV_DRIVER_STOPPED)
+    /* Not again from inside a callback that drain() runs. */
+    if ((state == VDRV_DRIVER_HALTED || state == VDRV_DRIVER_STOPPED) &&
+        drv->queue[queue].busy == 0)
         drain(drv, queue);
     if (state == VDRV_DRIVER_STUCK)
         return VDRV_ERR_STUCK;
