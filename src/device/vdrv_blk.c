@@ -821,6 +821,21 @@ static int learn(struct vdrv_virtio_blk *blk,
     return VDRV_OK;
 }
 
+/* 2.7.5.3.1: a chain, with header and status, is no longer than its ring. */
+static int fit_ring(struct vdrv_block_caps *caps, const struct vdrv_queue *vq)
+{
+    uint64_t bytes;
+
+    if (vq->size < 3)
+        return VDRV_ERR_PROTOCOL;
+    if (caps->max_segs > vq->size - 2)
+        caps->max_segs = vq->size - 2;
+    bytes = (uint64_t)caps->max_segs * caps->max_seg_bytes;
+    if (bytes < caps->max_bytes)
+        caps->max_bytes = (uint32_t)bytes & ~(caps->block_size - 1);
+    return VDRV_OK;
+}
+
 static int bring_up(struct vdrv_virtio_blk *blk,
                     const struct vdrv_virtio_blk_config *cfg)
 {
@@ -831,6 +846,8 @@ static int bring_up(struct vdrv_virtio_blk *blk,
 
     for (uint32_t i = 0; err == VDRV_OK && i < queues; i++)
         err = make_lane(blk, cfg, i, &work, &left);
+    for (uint32_t i = 0; err == VDRV_OK && i < queues; i++)
+        err = fit_ring(&blk->caps, &blk->queue[i].vq);
     if (err == VDRV_OK)
         err = make_shared(blk);
     if (err != VDRV_OK)
