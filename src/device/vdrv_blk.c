@@ -753,8 +753,14 @@ static int make_lane(struct vdrv_virtio_blk *blk,
         return err;
     ring = vdrv_queue_work_size(vq->hal, vq->size, vq->indirect);
     slots = sizeof(struct vdrv_virtio_blk_slot) * (size_t)vq->size;
-    if (*left - ring < slots + fixed)
+    if (*left - ring < slots + fixed) {
+        const uint64_t lacking = slots + fixed - (*left - ring);
+
+        vdrv_transport_log(
+            blk->drv.transport, VDRV_LOG_ERROR,
+            "disk work memory too small; bytes lacking:", &lacking);
         return VDRV_ERR_NO_MEMORY;
+    }
     lane->slot = (struct vdrv_virtio_blk_slot *)(void *)(*work + ring);
     lane->seg = (struct vdrv_seg *)(void *)(*work + ring + slots);
     lane->first =

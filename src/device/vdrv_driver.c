@@ -429,6 +429,7 @@ int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
 {
     struct vdrv__wait w;
     uint32_t polls = 0;
+    bool late = false;
     int err = VDRV_OK;
 
     vdrv__wait_begin(&w, drv->hal,
@@ -446,9 +447,11 @@ int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
             err = look_at_health(drv);
         if (err < 0)
             return give_up(drv, queue, err);
+        if (late)
+            return give_up(drv, queue, VDRV_ERR_TIMEOUT);
         if (err == 0)
             rest(drv, queue, &w);
-        if (!vdrv__wait_more(&w))
-            return give_up(drv, queue, VDRV_ERR_TIMEOUT);
+        /* Late is only what is not there at a look after the deadline. */
+        late = !vdrv__wait_more(&w);
     }
 }
