@@ -123,7 +123,8 @@ int vdrv__queue_map_run(const struct vdrv_queue *q, const struct vdrv_seg *seg,
                         uint32_t done, uint32_t dir, struct vdrv_queue_map *map)
 {
     const struct vdrv_seg rest = {
-        .ptr = (uint8_t *)seg->ptr + done,
+        /* As a number: the pointer may be NULL when dma is what counts. */
+        .ptr = (void *)((uintptr_t)seg->ptr + done),
         .dma = seg->dma,
         .len = seg->len - done,
         .flags = seg->flags,
