@@ -340,11 +340,16 @@ static void blk_complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
 
 /* ---- The blocking forms -------------------------------------------------- */
 
-/* A full queue empties by polling it. */
+/*
+ * A full queue empties by polling it.  One from which nothing comes back in
+ * the whole time belongs to a dead device, and is given up like a request.
+ */
 static int submit_waiting(struct vdrv_virtio_blk *blk,
                           struct vdrv_block_request *req, uint32_t timeout_us)
 {
+    const int32_t never = VDRV_PENDING;
     struct vdrv__wait w;
+    bool late = false;
     int err, n;
 
     vdrv__wait_begin(&w, blk->drv.hal, timeout_us);
@@ -358,8 +363,9 @@ static int submit_waiting(struct vdrv_virtio_blk *blk,
             return n;
         if (vdrv_queue_outstanding(&blk->queue[req->queue].vq) == 0 && n == 0)
             return err; /* nothing to wait for: it was the HAL's AGAIN */
-        if (!vdrv__wait_more(&w))
-            return err;
+        if (late && n == 0)
+            return vdrv_driver_wait(&blk->drv, req->queue, &never, 1);
+        late = !vdrv__wait_more(&w);
     }
 }
 

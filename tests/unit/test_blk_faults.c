@@ -395,6 +395,28 @@ static void fault_F14_never_completes(void)
         }
 }
 
+/* Nothing ever leaves a full queue: that is late, too. */
+static void fault_F14_full_and_never(void)
+{
+    for (uint32_t mode = 0; mode < 2; mode++) {
+        struct disk_opts o = {
+            .machine = {.mode = mode},
+            .drv = {.timeout_us = 50000, .queue_size = 8, .no_indirect = 1}};
+        struct disk_rig g;
+
+        if (!disk_up(&g, &o))
+            return;
+        g.dev.dev.complete = FAKE_COMPLETE_HELD;
+        in_flight(&g, 2);
+        CHECK_EQ(vdrv_block_read_block(g.blk, 0, buf, 2048), VDRV_ERR_TIMEOUT);
+        CHECK(g.f.now < 200000);
+        all_ended(2, VDRV_ERR_ABORTED);
+        g.dev.dev.complete = FAKE_COMPLETE_NOW;
+        disk_works(&g);
+        disk_down(&g);
+    }
+}
+
 /* A request's own bound, shorter and longer than the driver's. */
 static void test_request_timeout(void)
 {
@@ -789,6 +811,7 @@ static const struct check_case cases[] = {
     {"blk_random_mix", test_random_mix},
     {"fault_F07_length_too_long", fault_F07_length_too_long},
     {"fault_F14_never_completes", fault_F14_never_completes},
+    {"fault_F14_full_and_never", fault_F14_full_and_never},
     {"fault_F15_slow", fault_F15_slow},
     {"fault_F16_completes_during_reset", fault_F16_completes_during_reset},
     {"fault_F41_block_size", fault_F41_block_size},
