@@ -437,7 +437,8 @@ int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
 {
     struct vdrv__wait w;
     uint32_t polls = 0;
-    int err;
+    bool late = false;
+    int err = VDRV_OK;
 
     vdrv__wait_begin(&w, drv->hal,
                      timeout_us != 0 ? timeout_us : drv->timeout_us);
@@ -454,9 +455,11 @@ int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
             err = look_at_health(drv);
         if (err < 0)
             return give_up(drv, queue, err);
+        if (late)
+            return give_up(drv, queue, VDRV_ERR_TIMEOUT);
         if (err == 0)
             rest(drv, queue, &w);
-        if (!vdrv__wait_more(&w))
-            return give_up(drv, queue, VDRV_ERR_TIMEOUT);
+        /* Late is only what is not there at a look after the deadline. */
+        late = !vdrv__wait_more(&w);
     }
 }
