@@ -2,31 +2,31 @@
 # SPDX-License-Identifier: MIT
 """Compiles and runs what README.md shows.
 
-Directives stand in comments above a fenced block, one or more, one a line;
-both may be indented, as in a list.
+A ```c block that defines main() or kernel_main() is a complete program: it
+must compile without a warning, link with the archive, run, and return 0.
+main() links with the fake, too, and may include "fake.h".  kernel_main() finds
+on the host one fake disk behind any virtio-mmio address it probes (in place of
+its HAL), and `void kprintf(const char *fmt, ...)`; its sector 0 begins "the
+first sector".  With --guest it is booted instead, by tests/kernel/ start-up
+code in QEMU's riscv64 `virt` with that disk in the last slot, 0x10008000, and
+its own HAL.
 
-    <!-- test: kernel -->    ```c: a complete program for a kernel.  It defines
-        `int read_first_block(void *buf, size_t size)`, which must answer
-        VDRV_OK and "the first sector", or a kernel_main() that returns 0 and
-        prints with `void kprintf(const char *fmt, ...)`.  It has 40 lines at
-        most, compiles without a warning, and runs twice: on the host, where
-        one fake disk is behind whatever virtio-mmio address it probes, or in
-        the last slot of the window it scans, and its HAL is exchanged for the
-        fake's; and, with --guest, as it stands, in QEMU's riscv64 `virt`, with
-        the disk in the last slot, 0x10008000.
-    <!-- test: host -->      ```c: a complete program with main(); it may
-        include "fake.h".
-    <!-- test: compile -->   ```c: compiles after #include <virtio_drv.h>.
-    <!-- test: prints some text -->   above a program: the output contains it.
-    <!-- test: make -->, cmake, meson: vendoring, tried in a directory with the
-        library (include/ and src/) as third_party/libvirtio_drv.  The test
-        adds what a project has anyway.  make: VDRV_INCLUDES in CPPFLAGS, and a
-        rule from main.o and $(OBJS).  cmake: project() and a program linked
-        with target `virtio_drv`.  meson: project() and a program with
-        dependency `virtio_drv_dep`.
+Directives stand in comments above a block, one or more, one a line:
 
-A ```c block with a main() or kernel_main() must have a directive, and one
-block must be a kernel's.
+    <!-- test: prints some text -->   a program's output contains this
+    <!-- test: lines 40 -->           the block is no longer (default for the
+                                      first program: 40)
+    <!-- test: compile -->            a ```c block that is no program compiles,
+                                      after #include <virtio_drv.h>
+    <!-- test: host only -->          a kernel_main() that is not booted
+    <!-- test: vendor -->             a ```make, ```cmake or ```meson block
+                                      builds a program, see below
+
+A vendor block is tried in a directory with the library (include/ and src/) as
+third_party/libvirtio_drv.  The test adds what a project has anyway.  make: a
+rule from main.c and $(VDRV_SRCS) with $(VDRV_INCLUDES).  cmake: project() and
+a program linked with target `virtio_drv`.  meson: project() and a program with
+dependency `virtio_drv_dep`.
 """
 from __future__ import annotations
 
@@ -43,24 +43,11 @@ from typing import NamedTuple
 
 from house import OUT, ROOT, Tally, have, make, relative, run
 
-LINES_MAX = 40
+FIRST_MAX = 40
 STRICT = ["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic",
           "-Wconversion", "-Wshadow", "-Werror"]
 SECTOR = b"the first sector"
-ANSWER = "ok: the first sector"
-READER = r"""
-void kprintf(const char *fmt, ...);
-int kernel_main(void);
-
-int kernel_main(void)
-{
-    static char text[512];
-    const int err = read_first_block(text, sizeof(text));
-
-    kprintf("%s: %s\n", vdrv_strerror(err), text);
-    return err;
-}
-"""
+SLOT = 0x10008000
 
 
 class Block(NamedTuple):
@@ -69,14 +56,16 @@ class Block(NamedTuple):
     directives: list[str]
     text: str
 
-    def prints(self) -> list[str]:
-        return [d.removeprefix("prints ") for d in self.directives
-                if d.startswith("prints ")]
+    @property
+    def entry(self) -> str:
+        if self.language != "c":
+            return ""
+        found = re.search(r"^\w[\w ]*\b(main|kernel_main)\(", self.text, re.M)
+        return found.group(1) if found else ""
 
-    def kind(self) -> str:
-        """The directive that says what to do; "" for none."""
-        return " ".join(d for d in self.directives
-                        if not d.startswith("prints "))
+    def values(self, word: str) -> list[str]:
+        return [d[len(word):].strip() for d in self.directives
+                if d == word or d.startswith(word + " ")]
 
 
 def blocks(text: str) -> list[Block]:
@@ -84,15 +73,14 @@ def blocks(text: str) -> list[Block]:
     i = 0
     while i < len(lines):
         comment = re.fullmatch(r"<!-- test: (.*?) -->", lines[i].strip())
-        fence = re.fullmatch(r"( *)```(\w+)", lines[i])
+        fence = re.fullmatch(r"```(\w+)", lines[i])
         if comment:
             above.append(comment.group(1))
         elif fence:
             end = next((j for j in range(i + 1, len(lines))
-                        if lines[j].strip() == "```"), len(lines))
-            body = "".join(line.removeprefix(fence.group(1)) + "\n"
-                           for line in lines[i + 1:end])
-            found.append(Block(i + 1, fence.group(2), above, body))
+                        if lines[j] == "```"), len(lines))
+            body = "\n".join(lines[i + 1:end]) + "\n"
+            found.append(Block(i + 1, fence.group(1), above, body))
             above, i = [], end
         elif lines[i].strip():
             above = []
@@ -103,28 +91,18 @@ def blocks(text: str) -> list[Block]:
 # ---- Programs ---------------------------------------------------------------
 
 
-def too_long(block: Block) -> list[str]:
+def too_long(block: Block, first: bool) -> list[str]:
+    limit = block.values("lines") or (["40"] if first else [])
     lines = block.text.count("\n")
-    return [f"{lines} lines, not {LINES_MAX}"] if lines > LINES_MAX else []
-
-
-def reads_block(block: Block) -> bool:
-    return "int read_first_block(void *buf, size_t size)" in block.text
-
-
-def program_of(block: Block) -> str:
-    """The block, and a kernel_main() if it has none."""
-    if not reads_block(block):
-        return block.text
-    head = "#include <stddef.h>\nint read_first_block(void *buf, size_t size);\n"
-    return head + block.text + READER
+    if first and int(limit[0]) > FIRST_MAX:
+        return [f"the first program may have {FIRST_MAX} lines at most"]
+    return [f"{lines} lines, not {n}" for n in limit if lines > int(n)]
 
 
 def unsaid(block: Block, code: int, out: str) -> list[str]:
     found = [f"exit code {code}, output: {out}"] if code else []
-    wanted = block.prints() + ([ANSWER] if reads_block(block) else [])
     return found + [f"does not print {want!r} but: {out}"
-                    for want in wanted if want not in out]
+                    for want in block.values("prints") if want not in out]
 
 
 @functools.cache
@@ -133,20 +111,20 @@ def fake_objects() -> tuple[list[str], list[str]]:
     where = relative(OUT / "readme")
     fakes = [f"{where}/{relative(p)[:-2]}.o"
              for p in sorted((ROOT / "tests/fake").glob("*.c"))]
-    archive = "build/host/libvirtio_drv.a"
-    code, text = make(f"HOST_OUT={where}", "SAN=", *fakes, archive)
-    return [*fakes, archive], [text] if code else []
+    code, text = make(f"HOST_OUT={where}", "SAN=", f"OUT={where}/lib", *fakes,
+                      f"{where}/lib/libvirtio_drv.a")
+    return [*fakes, f"{where}/lib/libvirtio_drv.a"], [text] if code else []
 
 
 def on_host(block: Block, tmp: Path, objects: list[str]) -> list[str]:
-    (tmp / "program.c").write_text(program_of(block))
+    (tmp / "program.c").write_text(block.text)
     include = ["-Iinclude", "-Itests/fake"]
     code, out = run(["gcc", *STRICT, *include, "-c", "-o",
                      str(tmp / "program.o"), str(tmp / "program.c")])
     if code:
         return [out]
-    extra = ["tests/house/readme_host.c", "-Wl,--wrap=vdrv_mmio_probe",
-             "-Wl,--wrap=vdrv_mmio_scan"] if block.kind() == "kernel" else []
+    extra = ["tests/house/readme_host.c", "-Wl,--wrap=vdrv_mmio_probe"] \
+        if block.entry == "kernel_main" else []
     code, out = run(["gcc", "-std=c11", "-g", "-D_GNU_SOURCE", *include, "-o",
                      str(tmp / "program"), str(tmp / "program.o"), *extra,
                      *objects, "-lpthread"])
@@ -158,10 +136,10 @@ def on_host(block: Block, tmp: Path, objects: list[str]) -> list[str]:
 def in_guest(block: Block, tmp: Path) -> list[str]:
     sys.path.insert(0, str(ROOT / "tests/kernel"))
     from vm import Vm, VmError
-    program = f"readme_{block.line}"
-    source = OUT / f"{program}.c"
+    source = OUT / f"readme_{block.line}.c"
     source.parent.mkdir(parents=True, exist_ok=True)
-    source.write_text(program_of(block))
+    source.write_text(block.text)
+    program = f"readme_{block.line}"
     elf = f"build/kernel/riscv64/{program}.elf"
     makefile = (f"KERNEL_PROGRAMS := {program}\n"
                 f"KERNEL_SRCS_{program} := {relative(source)}\n"
@@ -195,8 +173,8 @@ int main(void) { return vdrv_strerror(VDRV_OK)[0] != 'o'; }
 
 
 def vendor_make(text: str, tmp: Path) -> list[list[str]]:
-    rule = ("CPPFLAGS += $(VDRV_INCLUDES)\n"
-            "vendor-program: main.o $(OBJS)\n\t$(CC) -o $@ $^\n")
+    rule = ("vendor-program: main.c $(VDRV_SRCS)\n"
+            "\t$(CC) $(VDRV_INCLUDES) -o $@ $^\n")
     (tmp / "Makefile").write_text(text + rule)
     return [["make", "-C", str(tmp), "vendor-program"],
             [str(tmp / "vendor-program")]]
@@ -230,71 +208,62 @@ def vendored(block: Block, tmp: Path) -> list[str]:
     for part in ("include", "src"):
         shutil.copytree(ROOT / part, library / part)
     (tmp / "main.c").write_text(MAIN)
-    for command in VENDORS[block.kind()](block.text, tmp):
+    for command in VENDORS[block.language](block.text, tmp):
         code, out = run(command)
         if code:
             return [f"{' '.join(command)}: exit code {code}\n{out}"]
     return []
 
 
-# ---- Documents --------------------------------------------------------------
-
-
-def verdict(block: Block, tmp: Path, guest: bool) -> list[str] | None:
-    """Findings; None when there is nothing to be said here."""
-    kind = block.kind()
-    program = re.search(r"^[\w ]*\b(kernel_)?main\(", block.text, re.M)
-    if guest:
-        return in_guest(block, tmp) if kind == "kernel" else None
-    if kind in VENDORS and block.language in VENDORS:
-        return vendored(block, tmp)
-    if kind in ("kernel", "host") and block.language == "c":
-        objects, broken = fake_objects()
-        long = too_long(block) if kind == "kernel" else []
-        return broken or long + on_host(block, tmp, objects)
-    if kind == "compile" and block.language == "c":
-        return compiles(block)
-    if block.directives:
-        return [f"what is {block.directives}?"]
-    if block.language == "c" and program:
-        return ["a program, and nothing says how to test it"]
-    return None
+# ---- -----------------------------------------------------------------------
 
 
 def check(tally: Tally, what: str, text: str, guest: bool) -> None:
     """Counts one case for each block of a document that is to be tested."""
-    for block in blocks(text):
-        kind = block.kind()
-        name = f"{what}:{block.line}: {kind or block.language}"
-        if kind in VENDORS and not guest and not have(kind):
-            tally.skip(name, f"no {kind} here")
-            continue
+    found = blocks(text)
+    programs = [b for b in found if b.entry]
+    objects, broken = ([], []) if guest or not programs else fake_objects()
+    if broken:
+        tally.case(f"{what}: the fake builds", broken)
+        return
+    for block in found:
+        name = f"{what}:{block.line}: {block.entry or block.language}"
         with tempfile.TemporaryDirectory(prefix="readme-") as tmp:
-            findings = verdict(block, Path(tmp), guest)
-        if findings is not None:
-            tally.case(name, findings)
+            if guest:
+                if block.entry == "kernel_main" and \
+                        not block.values("host only"):
+                    tally.case(f"{name}, booted", in_guest(block, Path(tmp)))
+            elif block.entry:
+                long = too_long(block, block is programs[0])
+                tally.case(name, long + on_host(block, Path(tmp), objects))
+            elif block.language == "c" and block.values("compile"):
+                tally.case(name, compiles(block))
+            elif block.values("vendor"):
+                if block.language not in VENDORS:
+                    tally.case(name, ["nobody knows how to build with this"])
+                elif not have(block.language):
+                    tally.skip(name, f"no {block.language} here")
+                else:
+                    tally.case(name, vendored(block, Path(tmp)))
+            elif block.directives:
+                tally.case(name, [f"what is {block.directives}?"])
 
 
-KERNEL = r"""# A document
-<!-- test: kernel -->
-<!-- test: prints ok: the first sector -->
-```c
-#include <virtio_drv.h>
+KERNEL = f"""#include <virtio_drv.h>
 
 void kprintf(const char *fmt, ...);
-int kernel_main(void);
 
 static uint8_t pool[65536] __attribute__((aligned(4096)));
 static uint64_t work[VDRV_VIRTIO_BLK_WORK_SIZE(1, 16, 4) / 8];
-static struct vdrv_arena arena;
-static struct vdrv_hal hal;
-static struct vdrv_mmio mmio;
-static struct vdrv_virtio_blk disk;
 static char sector[512];
 
 int kernel_main(void)
-{
-    struct vdrv_virtio_blk_config cfg = {0};
+{{
+    static struct vdrv_arena arena;
+    static struct vdrv_hal hal;
+    static struct vdrv_mmio mmio;
+    static struct vdrv_virtio_blk disk;
+    struct vdrv_virtio_blk_config cfg = {{0}};
     int err;
 
     vdrv_arena_init(&arena, pool, sizeof(pool), 0);
@@ -306,20 +275,25 @@ int kernel_main(void)
     cfg.work_size = sizeof(work);
     cfg.queue_size = 16;
     cfg.max_segs = 4;
-    err = vdrv_mmio_probe(&mmio, &hal, 0x10008000, 0x200);
+    err = vdrv_mmio_probe(&mmio, &hal, {SLOT:#x}, 0x200);
     if (err == VDRV_OK)
         err = vdrv_virtio_blk_init(&disk, &mmio.transport, &cfg);
     if (err == VDRV_OK)
         err = vdrv_block_read_block(&disk.block, 0, sector, sizeof(sector));
-    kprintf("%s: %s\n", vdrv_strerror(err), sector);
-    return err;
-}
-```
+    kprintf("%s: %s\\n", vdrv_strerror(err), sector);
+    return err == VDRV_OK ? 0 : 1;
+}}
+"""
+
+BOOTED = f"""# A document
+<!-- test: prints ok: the first sector -->
+```c
+{KERNEL}```
 """
 HOSTED = """Some text.
 
 <!-- test: prints yes -->
-<!-- test: host -->
+<!-- test: lines 4 -->
 ```c
 #include <stdio.h>
 #include "fake.h"
@@ -332,15 +306,13 @@ PIECE = """<!-- test: compile -->
 static int f(struct vdrv_hal *hal) { return hal->ctx != NULL; }
 ```
 """
-MAKE = """1. In a list:
-   <!-- test: make -->
-   ```make
-   VDRV_DIR := third_party/libvirtio_drv
-   include $(VDRV_DIR)/src/sources.mk
-   OBJS += $(VDRV_SRCS:.c=.o)
-   ```
+MAKE = """<!-- test: vendor -->
+```make
+VDRV_DIR := third_party/libvirtio_drv
+include $(VDRV_DIR)/src/sources.mk
+```
 """
-CMAKE = """<!-- test: cmake -->
+CMAKE = """<!-- test: vendor -->
 ```cmake
 file(GLOB_RECURSE VDRV_SRCS third_party/libvirtio_drv/src/*.c)
 add_library(virtio_drv ${VDRV_SRCS})
@@ -352,51 +324,27 @@ OTHER = """```c
 this is not C, and nobody says that it is
 ```
 """
-PLAIN = "<!-- test: host -->\n```c\nint main(void) { return 0; }\n```\n"
-
-
-def reader() -> str:
-    """KERNEL as a function that is called, and that scans a window."""
-    text = KERNEL
-    for old, new in (
-            ("void kprintf(const char *fmt, ...);\nint kernel_main(void);\n",
-             "static const struct vdrv_mmio_window w = "
-             "{0x10001000, 0x1000, 8};\nstatic uint32_t next;\n"),
-            ("int kernel_main(void)\n",
-             "int read_first_block(void *buf, size_t size)\n"),
-            ("static char sector[512];\n", ""),
-            ("sector, sizeof(sector)", "buf, size"),
-            ('    kprintf("%s: %s\\n", vdrv_strerror(err), sector);\n', ""),
-            ("<!-- test: prints ok: the first sector -->\n", ""),
-            ("vdrv_mmio_probe(&mmio, &hal, 0x10008000, 0x200)",
-             "vdrv_mmio_scan(&mmio, &hal, &w, 2, &next)")):
-        assert old in text, old
-        text = text.replace(old, new)
-    return text
 
 
 def self_test() -> list[str]:
     """A good document passes, and each flaw fails its case."""
     found = []
+    cmake = int(have("cmake"))
+    program = "```c\nint main(void) { return 0; }\n```\n"
     for text, passed, failed in (
-            (KERNEL + HOSTED + PIECE + MAKE + OTHER, 4, 0),
-            (CMAKE, int(have("cmake")), 0),
-            (reader(), 1, 0),
-            (reader().replace("&disk.block, 0", "&disk.block, 1"), 0, 1),
-            (KERNEL.replace("prints ok: the first", "prints another"), 0, 1),
-            (KERNEL.replace("hal.dma_free =", "(void)"), 0, 1),
-            (KERNEL.replace("return err", "return 1"), 0, 1),
-            (KERNEL.replace("    int err", "\n" * 9 + "    int err"), 0, 1),
-            (KERNEL.replace("test: kernel", "test: host"), 0, 1),
+            (BOOTED + HOSTED + PIECE + MAKE + CMAKE + OTHER, 4 + cmake, 0),
+            (BOOTED.replace("the first", "another"), 0, 1),
+            (BOOTED.replace("dma_free =", "wait = NULL; (void)"), 0, 1),
             (HOSTED.replace('"yes"', '"no"'), 0, 1),
-            (PLAIN, 1, 0),
-            (PLAIN.replace("0", "1"), 0, 1),
-            (PLAIN.replace("return", "int unused; return"), 0, 1),
-            (PLAIN.split("\n", 1)[1], 0, 1),
+            (HOSTED.replace("lines 4", "lines 3"), 0, 1),
+            ("<!-- test: lines 41 -->\n" + program, 0, 1),
+            (program.replace("return", "\n" * 40 + "return"), 0, 1),
+            (program.replace("0", "1"), 0, 1),
+            (program.replace("main(void)", "main()"), 1, 0),
+            (program.replace("return", "int unused; return"), 0, 1),
             (PIECE.replace("vdrv_hal", "nothing"), 0, 1),
             (MAKE.replace("y/lib", "y/"), 0, 1),
-            (MAKE.replace("OBJS", "OBJECTS"), 0, 1),
-            (MAKE.replace("test: make", "test: sing"), 0, 1)):
+            (MAKE.replace("vendor", "sing"), 0, 1)):
         trial, said = Tally(), io.StringIO()
         with contextlib.redirect_stdout(said):
             check(trial, "sample", text, False)
@@ -416,12 +364,12 @@ def main() -> int:
     if readme.exists():
         text = readme.read_text()
         check(tally, "README.md", text, guest)
-        if not any(b.kind() == "kernel" for b in blocks(text)):
-            tally.case("README.md has a kernel's program", ["none"])
+        if not any(b.entry == "kernel_main" for b in blocks(text)):
+            tally.case("README.md has a program", ["no kernel_main()"])
     else:
         tally.skip("README.md", "not there yet")
     if guest:
-        check(tally, "sample", KERNEL, True)
+        check(tally, "sample", BOOTED, True)
     else:
         tally.case("the script itself", self_test())
     return tally.close()
