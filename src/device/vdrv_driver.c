@@ -417,6 +417,7 @@ int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
 {
     struct vdrv__wait w;
     uint32_t polls = 0;
+    bool more = true;
     int err = VDRV_OK;
 
     vdrv__wait_begin(&w, drv->hal,
@@ -434,9 +435,10 @@ int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
             err = look_at_health(drv);
         if (err < 0)
             return give_up(drv, queue, err);
+        if (!more) /* and that was the last look */
+            return give_up(drv, queue, VDRV_ERR_TIMEOUT);
         if (err == 0)
             rest(drv, queue, &w);
-        if (!vdrv__wait_more(&w))
-            return give_up(drv, queue, VDRV_ERR_TIMEOUT);
+        more = vdrv__wait_more(&w);
     }
 }

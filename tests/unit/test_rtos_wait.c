@@ -246,6 +246,34 @@ static void timeout(void)
 }
 
 /*
+ * The answer came, but its interrupt was lost: found when the time is over,
+ * and no reason to reset the disk.
+ */
+static void lost_interrupt(void)
+{
+    struct vdrv_block_request req = {.op = VDRV_BLOCK_READ,
+                                     .timeout_us = 20000};
+    uint8_t data[512];
+    struct vdrv_seg seg = vdrv_seg_in(data, sizeof(data));
+    uint32_t resets;
+
+    REQUIRE(setup(true) == VDRV_OK);
+    live_halt(&m.l);
+    resets = m.disk.dev.resets;
+    m.disk.dev.no_irq = true;
+    live_run(&m.l);
+    req.segs = &seg;
+    req.nsegs = 1;
+    rtos_mutex_take(&m.port.lock);
+    CHECK_EQ(vdrv_block_execute(&m.blk.block, &req), VDRV_OK);
+    rtos_mutex_give(&m.port.lock);
+    live_halt(&m.l);
+    CHECK_EQ(late, 1);
+    CHECK_EQ(m.disk.dev.resets, resets);
+    finish();
+}
+
+/*
  * One reader's time is over: the disk is reset, and the other one, who sleeps
  * on, is told at once, although no interrupt will ever come.
  */
@@ -285,6 +313,7 @@ static const struct check_case cases[] = {
     {"two_readers", two_readers},
     {"without_event_idx", without_event_idx},
     {"timeout", timeout},
+    {"lost_interrupt", lost_interrupt},
     {"timeout_of_another", timeout_of_another}};
 
 CHECK_MAIN(cases)
