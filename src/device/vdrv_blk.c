@@ -356,6 +356,8 @@ static int submit_waiting(struct vdrv_virtio_blk *blk,
             return n;
         if (vdrv_queue_outstanding(&blk->queue[req->queue].vq) == 0 && n == 0)
             return err; /* nothing to wait for: it was the HAL's AGAIN */
+        if (n == 0)
+            vdrv_driver_rest(&blk->drv, req->queue, vdrv__wait_left(&w));
         if (!vdrv__wait_more(&w))
             return err;
     }
