@@ -365,6 +365,8 @@ static int submit_waiting(struct vdrv_virtio_blk *blk,
             return err; /* nothing to wait for: it was the HAL's AGAIN */
         if (late && n == 0)
             return vdrv_driver_wait(&blk->drv, req->queue, &never, 1);
+        if (n == 0)
+            vdrv_driver_rest(&blk->drv, req->queue, vdrv__wait_left(&w));
         late = !vdrv__wait_more(&w);
     }
 }

@@ -423,13 +423,12 @@ static int give_up(struct vdrv_driver *drv, uint32_t queue, int err)
     return err;
 }
 
-/* Sleeps, when the kernel can, until an interrupt may have come. */
-static void rest(struct vdrv_driver *drv, uint32_t queue, struct vdrv__wait *w)
+void vdrv_driver_rest(struct vdrv_driver *drv, uint32_t queue, uint32_t max_us)
 {
     if (drv->hal->wait == NULL)
         return;
     if (vdrv_driver_arm(drv, queue, VDRV_ARM_NEXT) == 0)
-        drv->hal->wait(drv->hal->ctx, drv->dev, queue, vdrv__wait_left(w));
+        drv->hal->wait(drv->hal->ctx, drv->dev, queue, max_us);
 }
 
 int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
@@ -458,7 +457,7 @@ int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
         if (late)
             return give_up(drv, queue, VDRV_ERR_TIMEOUT);
         if (err == 0)
-            rest(drv, queue, &w);
+            vdrv_driver_rest(drv, queue, vdrv__wait_left(&w));
         /* Late is only what is not there at a look after the deadline. */
         late = !vdrv__wait_more(&w);
     }
