@@ -43,8 +43,10 @@ def host_programs() -> list[list[str]]:
 def guest_programs() -> list[list[str]]:
     proofs = [[sys.executable, str(ROOT / "tests/unit" / name), *args]
               for name, args in WITH_QEMU.items()]
+    booted = [[sys.executable, str(ROOT / "tests/house/test_readme.py"),
+               "--guest"]]
     return proofs + [[sys.executable, str(ROOT / "tests/kernel" / name)]
-                     for name in ("boot_test.py", "demo_test.py")]
+                     for name in ("boot_test.py", "demo_test.py")] + booted
 
 
 def lint_programs() -> list[list[str]]:

@@ -140,3 +140,12 @@ coverage:
 .PHONY: coverage-run
 coverage-run: $(HOST_TESTS)
 	$(Q)for t in $(HOST_TESTS); do $$t >$$t.log || cat $$t.log; done
+
+# ---- Everything ----------------------------------------------------------------
+
+ALL_KERNELS := $(foreach a,$(KERNEL_ARCHES),$(foreach p,$(KERNEL_PROGRAMS),\
+	$(KERNEL_OUT)/$a/$p.elf))
+
+.PHONY: test
+test: $(HOST_TESTS) $(HOST_HELPERS) $(LIB) $(ALL_KERNELS)
+	$(Q)$(PYTHON) tests/run_tests.py host lint guest

@@ -14,10 +14,11 @@ import re
 import sys
 from pathlib import Path
 
-from house import (OUT, Tally, have, library_sources, make, relative,
+from house import (OUT, ROOT, Tally, have, library_sources, make, relative,
                    run, sources)
 
 STACK_MAX = 512
+PRODUCT = ROOT / "build/host"  # what plain make has built, and a user links
 MEMORY = {"memcpy", "memmove", "memset", "memcmp"}
 # libgcc: integer arithmetic that a CPU lacks, and nothing else.
 LIBGCC = re.compile(r"__(u?(div|mod|divmod)|mul|ashl|ashr|lshr|ffs|clz|ctz|"
@@ -33,9 +34,8 @@ TARGETS = {  # name: make's arguments, the tool that must be there
 }
 
 
-def build(name: str, *args: str) -> tuple[Path, list[str]]:
+def build(out: Path, *args: str) -> tuple[Path, list[str]]:
     """The directory of an archive that is up to date, and findings."""
-    out = OUT / name
     where = relative(out)
     code, text = make(f"OUT={where}", *args, f"{where}/libvirtio_drv.a")
     return out, [text] if code else []
@@ -168,7 +168,7 @@ int main(void) { return strcmp(vdrv_strerror(VDRV_OK), "ok"); }
 
 
 def prefix() -> list[str]:
-    out, found = build("prefix", "VDRV_PREFIX=acme_virtio_", "CFLAGS=-O0")
+    out, found = build(OUT / "prefix", "VDRV_PREFIX=acme_virtio_", "CFLAGS=-O0")
     archive = out / "libvirtio_drv.a"
     if found:
         return found
@@ -207,7 +207,7 @@ def main() -> int:
         if not have(tool):
             tally.skip(name, f"no {tool} here")
             continue
-        out, broken = build(name, *args, "CFLAGS=-O2 -g")
+        out, broken = build(PRODUCT if name == "gcc" else OUT / name, *args)
         tally.case(f"{name}: builds", broken)
         if broken:
             continue
@@ -220,12 +220,12 @@ def main() -> int:
         print(f"{name} -O2: deepest frame {size} bytes, {where}")
         tally.case(f"{name}: stack", stack(used))
     for level, flags in (("-Os", ""), ("-O0", " -fcallgraph-info")):
-        out, broken = build(f"gcc{level}", f"CFLAGS={level}{flags}")
+        out, broken = build(OUT / f"gcc{level}", f"CFLAGS={level}{flags}")
         if not broken:
             used = usage(out)
             where, size, _ = max(used, key=lambda u: u[1])
             print(f"gcc {level}: deepest frame {size} bytes, {where}")
-            broken = [f for f in stack(used)]
+            broken = stack(used)
         tally.case(f"gcc {level}: stack", broken)
         if flags:
             graph = call_graph(out)

@@ -7,7 +7,9 @@ as C11, C17, C++11 and C++17 with gcc and clang without a warning.  Public
 structs hold plain fixed-width members.  Every function says from which context
 it may be called: [any], [queue], [wait] or [alone] stands in the comment above
 it, which functions may share; or in the section heading above that
-("---- Name, [alone] ----"); or at the top of the file ("calls are [queue]").
+("---- Name, [alone] ----"); or a comment says of all that follow in its section
+or, at the top, in the file that they "are [queue]".  The top may add tags of
+its own: "[rx] and [tx] mean [queue]".
 """
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ COMPILERS = {"gcc": "g++", "clang": "clang++"}
 STANDARDS = ["c11", "c17", "c++11", "c++17"]
 FREESTANDING = {"stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h",
                 "limits.h"}
-TAG = re.compile(r"\[(any|queue|wait|alone)\]")
+ALL = re.compile(r"are \[\w+\]")
+OWN = re.compile(r"\[\w+\][^.]*\bmeans? \[(?:any|queue|wait|alone)\]")
 # What a member may not be; a pointer to anything, and a function, is fine.
 NOT_PLAIN = re.compile(r"\b(enum|_Atomic|_Bool|bool|int|unsigned|signed|short|"
                        r"long|float|double|volatile)\b")
@@ -96,8 +99,11 @@ PIECE = re.compile(
 
 def untagged(text: str, where: str) -> list[str]:
     found, section, comment = [], "", ""
-    top = text.split("#include", 1)[0]
-    default = " ".join(re.findall(r"are \[\w+\]", top))
+    top = " ".join(re.sub(r"\n \*", " ", text.split("#include", 1)[0]).split())
+    default = " ".join(ALL.findall(top))
+    own = " ".join(m[0] for m in OWN.finditer(top))
+    tags = {"any", "queue", "wait", "alone", *re.findall(r"\[(\w+)\]", own)}
+    tag = re.compile(rf"\[({'|'.join(tags)})\]")
     for piece in PIECE.finditer(text):
         if piece["comment"]:
             if piece["comment"].startswith("/* ----"):
@@ -105,9 +111,10 @@ def untagged(text: str, where: str) -> list[str]:
             elif text[text.rfind("\n", 0, piece.start()) + 1:
                       piece.start()] == "":
                 comment = piece["comment"]
+                section += " ".join(ALL.findall(comment))
         elif piece["other"]:
             comment = ""
-        elif not TAG.search(comment + section + default):
+        elif not tag.search(comment + section + default):
             line = text.count("\n", 0, piece.start()) + 1
             found.append(f"{where}:{line}: {piece['fn']} has no context tag")
     return found
@@ -166,6 +173,24 @@ const char *vdrv_e(void);
         found.append(f"members: {plain_structs(bad, 'x')}")
     if [f.split()[1] for f in untagged(bad, "x")] != ["vdrv_b", "vdrv_e"]:
         found.append(f"tags: {untagged(bad, 'x')}")
+    more = """/* [rx] and
+ * [tx] below mean [queue]. */
+#include <a.h>
+/* [rx] */
+int vdrv_a(void);
+/* [ry] */
+int vdrv_b(void);
+/* ---- Here ---- */
+/* All are [wait]. */
+int vdrv_c(void);
+/* More. */
+int vdrv_d(void);
+/* ---- There ---- */
+/* More. */
+int vdrv_e(void);
+"""
+    if [f.split()[1] for f in untagged(more, "x")] != ["vdrv_b", "vdrv_e"]:
+        found.append(f"tags: {untagged(more, 'x')}")
     if len(collisions([bad, "int vdrv_a(void);\n"])) != 1:
         found.append("a collision was not seen")
     if not foreign_includes("#include <stdio.h>\n", "x"):
