@@ -108,7 +108,7 @@ static void begin(struct demo *d, const struct demo_platform *p)
 static bool obey(struct demo *d, int key, bool *animate)
 {
     if (key == 't' || key == 'm')
-        demo_screen_tick(d, key == 'm');
+        demo_screen_tick(d, key == 'm', false);
     else if (key == 'a')
         *animate = !*animate;
     return key != 'q';
@@ -128,7 +128,7 @@ static void serve(struct demo *d)
             return;
         }
         if (animate && now - drawn >= FRAME_US) {
-            demo_screen_tick(d, false);
+            demo_screen_tick(d, false, true);
             drawn = now;
         }
         demo_bus_refresh(d);

@@ -101,8 +101,11 @@ void demo_net_run(struct demo *d);
 /* Answers what has arrived and arms the interrupts; false: come again. */
 bool demo_net_serve(struct demo *d);
 
-/* One picture on; with `spoil`, damages pixels outside of what it flushes. */
-void demo_screen_tick(struct demo *d, bool spoil);
+/*
+ * One picture on; with `spoil`, damages pixels outside of what it flushes.
+ * `quiet`: says nothing, but when it fails.
+ */
+void demo_screen_tick(struct demo *d, bool spoil, bool quiet);
 
 /* Last words, then the driver goes. */
 void demo_disk_fini(struct demo *d);

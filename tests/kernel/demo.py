@@ -140,8 +140,8 @@ class Demo:
         for name in WINDOWS:
             if name in done.stdout.split():
                 return name
-        raise VmError("this QEMU opens no window; on Debian, install "
-                      "qemu-system-gui")
+        raise VmError("this QEMU opens no window: make setup run-gui (on "
+                      "Debian, the package qemu-system-gui)")
 
     def equip(self, vm: Vm) -> None:
         place = Path(vm.dir)

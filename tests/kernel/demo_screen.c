@@ -117,7 +117,7 @@ static void spoil_corner(struct screen *s)
             s->fb[(size_t)y * (s->pic.pitch / 4) + x] ^= UINT32_MAX;
 }
 
-void demo_screen_tick(struct demo *d, bool spoil)
+void demo_screen_tick(struct demo *d, bool spoil, bool quiet)
 {
     struct screen *s = &screen;
     uint64_t start = d->p->now_us();
@@ -140,7 +140,7 @@ void demo_screen_tick(struct demo *d, bool spoil)
         spoil_corner(s);
     if (err != VDRV_OK)
         demo_fail(d, "screen-tick", vdrv_strerror(err));
-    else if (spoil || s->pic.tick % 5 == 0)
+    else if (!quiet)
         say(d, spoil ? "screen-spoilt" : "screen-tick", start);
 }
 
