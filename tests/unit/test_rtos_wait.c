@@ -15,7 +15,7 @@
 #include "live_machine.h"
 #include "rtos_wait.h"
 
-#define READS    10000u
+#define READS    2000u /* 10^5 and more are make soak's */
 #define READERS  2u
 #define PATIENCE 5000000u /* us; no device here takes as long */
 
@@ -272,7 +272,7 @@ static void timeout(void)
 static void lost_interrupt(void)
 {
     struct vdrv_block_request req = {.op = VDRV_BLOCK_READ,
-                                     .timeout_us = 20000};
+                                     .timeout_us = 1000000};
     uint8_t data[512];
     struct vdrv_seg seg = vdrv_seg_in(data, sizeof(data));
     uint32_t resets;
