@@ -35,6 +35,22 @@ TEST_SRCS_test_xv6_disk := tests/adapters/xv6_disk.c tests/unit/live_machine.c
 TEST_SRCS_test_rtos_wait := tests/adapters/rtos_wait.c \
 	tests/unit/live_machine.c
 
+# lwIP as Debian has it; without it, its test says that it is skipped.
+LWIP := $(shell echo '\#include <lwip/tcpip.h>' | \
+	$(HOST_CC) -isystem /usr/include/lwip -E - >/dev/null 2>&1 && echo yes)
+LWIP_OBJS := $(HOST_OUT)/tests/adapters/lwip_netif.o \
+	$(HOST_OUT)/tests/unit/test_lwip_netif.o
+TEST_SRCS_test_lwip_netif := tests/unit/live_machine.c \
+	$(if $(LWIP),tests/adapters/lwip_netif.c)
+TEST_LIBS_test_lwip_netif := $(if $(LWIP),-llwip)
+# Built anew when lwIP comes or goes.
+LWIP_STAMP := $(HOST_OUT)/lwip-$(or $(LWIP),no)
+$(LWIP_STAMP):
+	@mkdir -p $(@D) && rm -f $(HOST_OUT)/lwip-* && touch $@
+$(LWIP_OBJS): $(LWIP_STAMP)
+$(LWIP_OBJS): HOST_CFLAGS += \
+	$(if $(LWIP),-DHAVE_LWIP -isystem /usr/include/lwip)
+
 $(HOST_OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(HOST_CC) $(HOST_CFLAGS) -MMD -MP -c -o $@ $<
@@ -43,7 +59,7 @@ define host_test
 $(HOST_OUT)/$1: $(HOST_OUT)/tests/unit/$1.o $(HOST_LIB_OBJS) \
 	    $(patsubst %.c,$(HOST_OUT)/%.o,$(TEST_SRCS_$1))
 	@echo "  LD    $$@"
-	$(Q)$(HOST_CC) $(SAN) -o $$@ $$^ -lpthread
+	$(Q)$(HOST_CC) $(SAN) -o $$@ $$^ $(TEST_LIBS_$1) -lpthread
 -include $(HOST_OUT)/tests/unit/$1.d
 endef
 # Some tests a second time under ThreadSanitizer, which tests/unit/test_tsan.py

@@ -148,6 +148,13 @@ void vdrv_driver_finish(struct vdrv_driver *drv, uint32_t queue,
 void vdrv_driver_fail(struct vdrv_driver *drv, int err);
 
 /*
+ * Sleeps in the HAL's wait, if it has one and arming finds nothing: until an
+ * interrupt, or for at most `max_us`.  Whatever it is that is waited for must
+ * be looked at again: the caller's lock may have been dropped. [wait]
+ */
+void vdrv_driver_rest(struct vdrv_driver *drv, uint32_t queue, uint32_t max_us);
+
+/*
  * Waits until `*status` is no longer VDRV_PENDING, polling `queue`, for at
  * most `timeout_us` (0: the driver's).  OK: it is final.  Otherwise the device
  * was reset, everything outstanding of this queue has ended with ABORTED, and

@@ -340,11 +340,16 @@ static void blk_complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
 
 /* ---- The blocking forms -------------------------------------------------- */
 
-/* A full queue empties by polling it. */
+/*
+ * A full queue empties by polling it.  One from which nothing comes back in
+ * the whole time belongs to a dead device, and is given up like a request.
+ */
 static int submit_waiting(struct vdrv_virtio_blk *blk,
                           struct vdrv_block_request *req, uint32_t timeout_us)
 {
+    const int32_t never = VDRV_PENDING;
     struct vdrv__wait w;
+    bool late = false;
     int err, n;
 
     vdrv__wait_begin(&w, blk->drv.hal, timeout_us);
@@ -358,8 +363,11 @@ static int submit_waiting(struct vdrv_virtio_blk *blk,
             return n;
         if (vdrv_queue_outstanding(&blk->queue[req->queue].vq) == 0 && n == 0)
             return err; /* nothing to wait for: it was the HAL's AGAIN */
-        if (!vdrv__wait_more(&w))
-            return err;
+        if (late && n == 0)
+            return vdrv_driver_wait(&blk->drv, req->queue, &never, 1);
+        if (n == 0)
+            vdrv_driver_rest(&blk->drv, req->queue, vdrv__wait_left(&w));
+        late = !vdrv__wait_more(&w);
     }
 }
 
@@ -753,8 +761,14 @@ static int make_lane(struct vdrv_virtio_blk *blk,
         return err;
     ring = vdrv_queue_work_size(vq->hal, vq->size, vq->indirect);
     slots = sizeof(struct vdrv_virtio_blk_slot) * (size_t)vq->size;
-    if (*left - ring < slots + fixed)
+    if (*left - ring < slots + fixed) {
+        const uint64_t lacking = slots + fixed - (*left - ring);
+
+        vdrv_transport_log(
+            blk->drv.transport, VDRV_LOG_ERROR,
+            "disk work memory too small; bytes lacking:", &lacking);
         return VDRV_ERR_NO_MEMORY;
+    }
     lane->slot = (struct vdrv_virtio_blk_slot *)(void *)(*work + ring);
     lane->seg = (struct vdrv_seg *)(void *)(*work + ring + slots);
     lane->first =
@@ -821,6 +835,21 @@ static int learn(struct vdrv_virtio_blk *blk,
     return VDRV_OK;
 }
 
+/* 2.7.5.3.1: a chain, with header and status, is no longer than its ring. */
+static int fit_ring(struct vdrv_block_caps *caps, const struct vdrv_queue *vq)
+{
+    uint64_t bytes;
+
+    if (vq->size < 3)
+        return VDRV_ERR_PROTOCOL;
+    if (caps->max_segs > vq->size - 2)
+        caps->max_segs = vq->size - 2;
+    bytes = (uint64_t)caps->max_segs * caps->max_seg_bytes;
+    if (bytes < caps->max_bytes)
+        caps->max_bytes = (uint32_t)bytes & ~(caps->block_size - 1);
+    return VDRV_OK;
+}
+
 static int bring_up(struct vdrv_virtio_blk *blk,
                     const struct vdrv_virtio_blk_config *cfg)
 {
@@ -831,6 +860,8 @@ static int bring_up(struct vdrv_virtio_blk *blk,
 
     for (uint32_t i = 0; err == VDRV_OK && i < queues; i++)
         err = make_lane(blk, cfg, i, &work, &left);
+    for (uint32_t i = 0; err == VDRV_OK && i < queues; i++)
+        err = fit_ring(&blk->caps, &blk->queue[i].vq);
     if (err == VDRV_OK)
         err = make_shared(blk);
     if (err != VDRV_OK)

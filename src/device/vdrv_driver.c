@@ -423,13 +423,12 @@ static int give_up(struct vdrv_driver *drv, uint32_t queue, int err)
     return err;
 }
 
-/* Sleeps, when the kernel can, until an interrupt may have come. */
-static void rest(struct vdrv_driver *drv, uint32_t queue, struct vdrv__wait *w)
+void vdrv_driver_rest(struct vdrv_driver *drv, uint32_t queue, uint32_t max_us)
 {
     if (drv->hal->wait == NULL)
         return;
     if (vdrv_driver_arm(drv, queue, VDRV_ARM_NEXT) == 0)
-        drv->hal->wait(drv->hal->ctx, drv->dev, queue, vdrv__wait_left(w));
+        drv->hal->wait(drv->hal->ctx, drv->dev, queue, max_us);
 }
 
 int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
@@ -437,7 +436,8 @@ int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
 {
     struct vdrv__wait w;
     uint32_t polls = 0;
-    int err;
+    bool late = false;
+    int err = VDRV_OK;
 
     vdrv__wait_begin(&w, drv->hal,
                      timeout_us != 0 ? timeout_us : drv->timeout_us);
@@ -454,9 +454,11 @@ int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
             err = look_at_health(drv);
         if (err < 0)
             return give_up(drv, queue, err);
-        if (err == 0)
-            rest(drv, queue, &w);
-        if (!vdrv__wait_more(&w))
+        if (late)
             return give_up(drv, queue, VDRV_ERR_TIMEOUT);
+        if (err == 0)
+            vdrv_driver_rest(drv, queue, vdrv__wait_left(&w));
+        /* Late is only what is not there at a look after the deadline. */
+        late = !vdrv__wait_more(&w);
     }
 }

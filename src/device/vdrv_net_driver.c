@@ -68,7 +68,7 @@ static void net_complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
         vdrv__net_rx_complete(nic, queue / 2u, cookie);
 }
 
-/* Interrupts are off until somebody arms; pools go to work. */
+/* Pools go to work.  Rings start with interrupts off. */
 static int net_started(struct vdrv_driver *drv)
 {
     struct vdrv_virtio_net *nic = nic_of_drv(drv);
@@ -76,9 +76,6 @@ static int net_started(struct vdrv_driver *drv)
     for (uint32_t i = 0; i < nic->info.pairs; i++) {
         struct vdrv_queue *rx = &nic->queue[vdrv_net_rx_queue(i)].vq;
 
-        (void)vdrv_queue_arm(rx, VDRV_ARM_OFF);
-        (void)vdrv_queue_arm(&nic->queue[vdrv_net_tx_queue(i)].vq,
-                             VDRV_ARM_OFF);
         vdrv__net_rx_refill(nic, i);
         (void)vdrv_queue_kick(rx);
     }

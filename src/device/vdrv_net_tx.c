@@ -29,14 +29,15 @@ static uint8_t *room_in_front(const struct vdrv_net_buf *buf, uint32_t len)
     return buf->data - len;
 }
 
-/* The frame of `buf`, with `front` bytes before it. */
+/*
+ * The frame of `buf`, with `front` bytes before it.  A length that wraps is
+ * too big for check_size().
+ */
 static int part(const struct vdrv_net_buf *buf, uint32_t front,
                 struct vdrv_seg *seg)
 {
     const uint64_t off = (uintptr_t)buf->data - (uintptr_t)buf->mem;
 
-    if (unlikely(buf->len > UINT32_MAX - VDRV_NET_HEADROOM))
-        return VDRV_ERR_TOO_BIG;
     if (likely((buf->flags & VDRV_NET_MAPPED) == 0)) {
         if (buf->data == NULL)
             return VDRV_ERR_INVALID;

@@ -345,13 +345,14 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
     const uint32_t n = nout + nin;
     const size_t base = (size_t)q->indirect * NUMBER(q->free_at);
     struct virtq_desc *table = (struct virtq_desc *)q->tables + base;
-    struct vdrv_queue_map *map = q->table_map + base;
+    struct vdrv_queue_map *map;
     uint64_t total = 0, writable = 0;
     uint32_t count = 0;
     int err = VDRV_OK;
 
     if (q->table_map == NULL) /* nothing can be mapped: say why */
         return add_mapped(q, seg, nout, nin);
+    map = q->table_map + base;
     for (uint32_t k = 0, done = 0; k < n && count < q->indirect;) {
         const bool in = k >= nout;
 

@@ -161,6 +161,7 @@ int vdrv_transport_reset(struct vdrv_transport *t, uint32_t timeout_us)
 {
     struct vdrv__wait w;
     uint32_t status = read_status(t);
+    bool late = false;
 
     if (status == STATUS_GONE)
         return VDRV_ERR_NO_DEVICE;
@@ -174,8 +175,9 @@ int vdrv_transport_reset(struct vdrv_transport *t, uint32_t timeout_us)
             return VDRV_OK;
         if (status == STATUS_GONE)
             return VDRV_ERR_NO_DEVICE;
-        if (!vdrv__wait_more(&w))
+        if (late)
             break;
+        late = !vdrv__wait_more(&w); /* then one last look */
     }
     vdrv_transport_log(t, VDRV_LOG_ERROR,
                        "the device does not finish its reset; it still owns "

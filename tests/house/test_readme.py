@@ -11,7 +11,8 @@ first sector".  With --guest it is booted instead, by tests/kernel/ start-up
 code in QEMU's riscv64 `virt` with that disk in the last slot, 0x10008000, and
 its own HAL.
 
-Directives stand in comments above a block, one or more, one a line:
+Directives stand in comments above a block, one or more, one a line; both may
+be indented, as in a list:
 
     <!-- test: prints some text -->   a program's output contains this
     <!-- test: lines 40 -->           the block is no longer (default for the
@@ -73,16 +74,18 @@ def blocks(text: str) -> list[Block]:
     i = 0
     while i < len(lines):
         comment = re.fullmatch(r"<!-- test: (.*?) -->", lines[i].strip())
-        fence = re.fullmatch(r"```(\w+)", lines[i])
+        fence = re.fullmatch(r"( *)```(\w+)", lines[i])
         if comment:
             above.append(comment.group(1))
         elif fence:
             end = next((j for j in range(i + 1, len(lines))
-                        if lines[j] == "```"), len(lines))
-            body = "\n".join(lines[i + 1:end]) + "\n"
-            found.append(Block(i + 1, fence.group(1), above, body))
+                        if lines[j].strip() == "```"), len(lines))
+            body = "".join(line.removeprefix(fence.group(1)) + "\n"
+                           for line in lines[i + 1:end])
+            found.append(Block(i + 1, fence.group(2), above, body))
             above, i = [], end
-        elif lines[i].strip():
+        elif lines[i].strip() and above:
+            found.append(Block(i + 1, "text", above, ""))
             above = []
         i += 1
     return found
@@ -307,11 +310,12 @@ PIECE = """<!-- test: compile -->
 static int f(struct vdrv_hal *hal) { return hal->ctx != NULL; }
 ```
 """
-MAKE = """<!-- test: vendor -->
-```make
-VDRV_DIR := third_party/libvirtio_drv
-include $(VDRV_DIR)/src/sources.mk
-```
+MAKE = """1. In a list:
+   <!-- test: vendor -->
+   ```make
+   VDRV_DIR := third_party/libvirtio_drv
+   include $(VDRV_DIR)/src/sources.mk
+   ```
 """
 CMAKE = """<!-- test: vendor -->
 ```cmake
@@ -345,7 +349,8 @@ def self_test() -> list[str]:
             (program.replace("return", "int unused; return"), 0, 1),
             (PIECE.replace("vdrv_hal", "nothing"), 0, 1),
             (MAKE.replace("y/lib", "y/"), 0, 1),
-            (MAKE.replace("vendor", "sing"), 0, 1)):
+            (MAKE.replace("vendor", "sing"), 0, 1),
+            ("<!-- test: compile -->\nNo block.\n", 0, 1)):
         trial, said = Tally(), io.StringIO()
         with contextlib.redirect_stdout(said):
             check(trial, "sample", text, False)

@@ -71,10 +71,12 @@ static inline int disk_init(struct disk_rig *g)
 /* A running disk; false, and a failure, when there is none. */
 static inline bool disk_up(struct disk_rig *g, const struct disk_opts *o)
 {
+    unsigned before = check_failures;
+
     disk_machine(g, o);
     CHECK_EQ(disk_probe(g), VDRV_OK);
     CHECK_EQ(disk_init(g), VDRV_OK);
-    return check_failures == 0;
+    return check_failures == before;
 }
 
 /* Without the driver: after a failed init, or after fini. */

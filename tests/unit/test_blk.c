@@ -580,58 +580,58 @@ static void test_blocking_beside_full(void)
     disk_down(&g);
 }
 
+static const struct {
+    struct vdrv_block_request r;
+    uint32_t len[4];
+    int err;
+} bad_submit[] = {
+    {{.op = 0, .nsegs = 1}, {512}, VDRV_ERR_INVALID},
+    {{.op = 99, .nsegs = 1}, {512}, VDRV_ERR_INVALID},
+    {{.op = UINT32_MAX, .nsegs = 1}, {512}, VDRV_ERR_INVALID},
+    {{.op = 1, .nsegs = 1, .queue = 1}, {512}, VDRV_ERR_INVALID},
+    {{.op = 1, .nsegs = 1, .queue = UINT32_MAX}, {512}, VDRV_ERR_INVALID},
+    {{.op = 1, .nsegs = 1}, {100}, VDRV_ERR_INVALID},
+    {{.op = 1, .nsegs = 2}, {512, 100}, VDRV_ERR_INVALID},
+    {{.op = 2, .nsegs = 1, .block = 2048}, {512}, VDRV_ERR_INVALID},
+    {{.op = 2, .nsegs = 2, .block = 2047}, {512, 512}, VDRV_ERR_INVALID},
+    {{.op = 1, .nsegs = 1, .block = UINT64_MAX}, {512}, VDRV_ERR_INVALID},
+    {{.op = 1, .nsegs = 4}, {512, 512, 512, 512}, VDRV_ERR_TOO_BIG},
+    {{.op = 1, .nsegs = UINT32_MAX}, {512}, VDRV_ERR_TOO_BIG},
+    {{.op = 1, .nsegs = 1}, {4608}, VDRV_ERR_TOO_BIG},
+    {{.op = 4, .nblocks = 65}, {0}, VDRV_ERR_TOO_BIG},
+    {{.op = 5, .nblocks = 65}, {0}, VDRV_ERR_TOO_BIG},
+    {{.op = 6, .nblocks = 65}, {0}, VDRV_ERR_TOO_BIG},
+    {{.op = 4, .nblocks = 2, .block = 2047}, {0}, VDRV_ERR_INVALID},
+    {{.op = 4, .nblocks = UINT64_MAX, .block = 2}, {0}, VDRV_ERR_INVALID},
+    {{.op = 7, .nsegs = 1}, {19}, VDRV_ERR_INVALID},
+    {{.op = 7, .nsegs = 1}, {21}, VDRV_ERR_INVALID},
+    {{.op = 7, .nsegs = 0}, {0}, VDRV_ERR_INVALID},
+    {{.op = 8, .nsegs = 1}, {7}, VDRV_ERR_INVALID},
+    {{.op = 9, .nsegs = 1}, {512}, VDRV_ERR_UNSUPPORTED},
+    {{.op = 13}, {0}, VDRV_ERR_UNSUPPORTED},
+    {{.op = 15, .nsegs = 1}, {512}, VDRV_ERR_UNSUPPORTED},
+};
+
 static void test_submit_errors(void)
 {
     struct disk_opts o = {.disk = {.size_max = 4096, .range_max = 64},
                           .drv = {.max_segs = 3}};
     struct vdrv_seg seg[8];
-    const struct {
-        struct vdrv_block_request r;
-        uint32_t len[4];
-        int err;
-    } row[] = {
-        {{.op = 0, .nsegs = 1}, {512}, VDRV_ERR_INVALID},
-        {{.op = 99, .nsegs = 1}, {512}, VDRV_ERR_INVALID},
-        {{.op = UINT32_MAX, .nsegs = 1}, {512}, VDRV_ERR_INVALID},
-        {{.op = 1, .nsegs = 1, .queue = 1}, {512}, VDRV_ERR_INVALID},
-        {{.op = 1, .nsegs = 1, .queue = UINT32_MAX}, {512}, VDRV_ERR_INVALID},
-        {{.op = 1, .nsegs = 1}, {100}, VDRV_ERR_INVALID},
-        {{.op = 1, .nsegs = 2}, {512, 100}, VDRV_ERR_INVALID},
-        {{.op = 2, .nsegs = 1, .block = 2048}, {512}, VDRV_ERR_INVALID},
-        {{.op = 2, .nsegs = 2, .block = 2047}, {512, 512}, VDRV_ERR_INVALID},
-        {{.op = 1, .nsegs = 1, .block = UINT64_MAX}, {512}, VDRV_ERR_INVALID},
-        {{.op = 1, .nsegs = 4}, {512, 512, 512, 512}, VDRV_ERR_TOO_BIG},
-        {{.op = 1, .nsegs = UINT32_MAX}, {512}, VDRV_ERR_TOO_BIG},
-        {{.op = 1, .nsegs = 1}, {4608}, VDRV_ERR_TOO_BIG},
-        {{.op = 4, .nblocks = 65}, {0}, VDRV_ERR_TOO_BIG},
-        {{.op = 5, .nblocks = 65}, {0}, VDRV_ERR_TOO_BIG},
-        {{.op = 6, .nblocks = 65}, {0}, VDRV_ERR_TOO_BIG},
-        {{.op = 4, .nblocks = 2, .block = 2047}, {0}, VDRV_ERR_INVALID},
-        {{.op = 4, .nblocks = UINT64_MAX, .block = 2}, {0}, VDRV_ERR_INVALID},
-        {{.op = 7, .nsegs = 1}, {19}, VDRV_ERR_INVALID},
-        {{.op = 7, .nsegs = 1}, {21}, VDRV_ERR_INVALID},
-        {{.op = 7, .nsegs = 0}, {0}, VDRV_ERR_INVALID},
-        {{.op = 8, .nsegs = 1}, {7}, VDRV_ERR_INVALID},
-        {{.op = 9, .nsegs = 1}, {512}, VDRV_ERR_UNSUPPORTED},
-        {{.op = 13}, {0}, VDRV_ERR_UNSUPPORTED},
-        {{.op = 15, .nsegs = 1}, {512}, VDRV_ERR_UNSUPPORTED},
-    };
-    struct vdrv_block_request r;
     struct disk_rig g;
 
     if (!disk_up(&g, &o))
         return;
-    for (size_t i = 0; i < COUNT(row); i++) {
+    for (size_t i = 0; i < COUNT(bad_submit); i++) {
         struct job *j = &jobs[0];
 
-        job_init(j, row[i].r.op, row[i].r.block);
+        job_init(j, bad_submit[i].r.op, bad_submit[i].r.block);
         for (int k = 0; k < 4; k++)
-            seg[k] = vdrv_seg_in(back + 8192 * k, row[i].len[k]);
-        j->req.queue = row[i].r.queue;
-        j->req.nblocks = row[i].r.nblocks;
-        j->req.nsegs = row[i].r.nsegs;
+            seg[k] = vdrv_seg_in(back + 8192 * k, bad_submit[i].len[k]);
+        j->req.queue = bad_submit[i].r.queue;
+        j->req.nblocks = bad_submit[i].r.nblocks;
+        j->req.nsegs = bad_submit[i].r.nsegs;
         j->req.segs = seg;
-        CHECK_EQ(vdrv_block_submit(g.blk, &j->req), row[i].err);
+        CHECK_EQ(vdrv_block_submit(g.blk, &j->req), bad_submit[i].err);
         CHECK_EQ(j->done, 0);
         CHECK_EQ(vdrv_block_kick(g.blk, 0), 0);
         if (check_failures) {
@@ -639,6 +639,18 @@ static void test_submit_errors(void)
             break;
         }
     }
+    CHECK_EQ(g.f.maps_live, 0);
+    disk_works(&g);
+    disk_down(&g);
+}
+
+static void test_wrong_arguments(void)
+{
+    struct vdrv_block_request r;
+    struct disk_rig g;
+
+    if (!disk_up(&g, NULL))
+        return;
     job_init(&jobs[0], VDRV_BLOCK_READ, 0);
     r = jobs[0].req;
     r.segs = NULL;
@@ -1059,6 +1071,7 @@ static const struct check_case cases[] = {
     {"blk_full", test_full},
     {"blk_blocking_beside_full", test_blocking_beside_full},
     {"blk_submit_errors", test_submit_errors},
+    {"blk_wrong_arguments", test_wrong_arguments},
     {"blk_submit_nothing", test_submit_nothing},
     {"blk_all_ops_submitted", test_all_ops_submitted},
     {"blk_reuse_in_done", test_reuse_in_done},

@@ -760,6 +760,52 @@ static void fault_F18_irq_out_of_time(void)
     disk_down(&g);
 }
 
+/* A completion comes between the read of the cause and its acknowledgement. */
+static uint32_t complete_after_isr(void *arg, const struct fake_access *a)
+{
+    (void)arg;
+    if (a->addr == DISK_SLOT + 0x60 && fake_dev_pending(&irq_rig->dev.dev))
+        fake_dev_release(&irq_rig->dev.dev, 0);
+    return a->value;
+}
+
+static void fault_F20_between_isr_and_ack(void)
+{
+    static uint8_t data[2][512];
+    struct vdrv_block_request req[2];
+    struct vdrv_seg seg[2];
+    struct disk_rig g;
+
+    if (!disk_up(&g, NULL))
+        return;
+    irq_rig = &g;
+    for (int round = 0; round < 200 && check_failures == 0; round++) {
+        g.dev.dev.complete = FAKE_COMPLETE_HELD;
+        memset(req, 0, sizeof(req));
+        for (int i = 0; i < 2; i++) {
+            seg[i] = vdrv_seg_in(data[i], 512);
+            req[i].op = VDRV_BLOCK_READ;
+            req[i].segs = &seg[i];
+            req[i].nsegs = 1;
+            CHECK_EQ(vdrv_block_submit(g.blk, &req[i]), VDRV_OK);
+        }
+        CHECK_EQ(vdrv_arm(&g.blk->dev, 0, VDRV_ARM_NEXT), 0);
+        CHECK_EQ(vdrv_block_kick(g.blk, 0), 1);
+        fake_step(&g.f);
+        fake_dev_release(&g.dev.dev, 0);
+        g.f.read_hook = complete_after_isr;
+        CHECK_EQ(vdrv_irq(&g.blk->dev, 0), VDRV_CAUSE_QUEUE);
+        g.f.read_hook = NULL;
+        CHECK_EQ(g.dev.dev.isr, 0); /* no second interrupt will come */
+        do
+            CHECK(vdrv_poll(&g.blk->dev, 0, 0) >= 0);
+        while (vdrv_arm(&g.blk->dev, 0, VDRV_ARM_NEXT) == 1);
+        CHECK_EQ(req[0].status | req[1].status, VDRV_OK);
+    }
+    g.dev.dev.complete = FAKE_COMPLETE_NOW;
+    disk_down(&g);
+}
+
 /* ---- Unplugging -------------------------------------------------------------------------- */
 
 /* A session; each answer must be right for a device that may vanish. */
@@ -822,7 +868,7 @@ static void fault_F25c_unplugged(void)
 }
 
 static const struct check_case cases[] = {
-    {"mmio_probe_table", test_probe_table},
+    {"fault_F39_probe_table", test_probe_table},
     {"mmio_probe_version_1_text", test_probe_version_1_text},
     {"mmio_probe_invalid", test_probe_invalid},
     {"mmio_scan", test_scan},
@@ -836,6 +882,7 @@ static const struct check_case cases[] = {
     {"fault_F17_spurious_irqs", fault_F17_spurious_irqs},
     {"fault_F18_irq_out_of_time", fault_F18_irq_out_of_time},
     {"fault_F19_isr_stuck", fault_F19_isr_stuck},
+    {"fault_F20_between_isr_and_ack", fault_F20_between_isr_and_ack},
     {"fault_F22_config_too_short", fault_F22_config_too_short},
     {"fault_F23_generation_flaps", fault_F23_generation_flaps},
     {"fault_F24_reset_delayed", fault_F24_reset_delayed},

@@ -457,6 +457,7 @@ static void tx_refusals(void)
     CHECK_EQ(vdrv_net_transmit(g->net, 0, NULL), VDRV_ERR_INVALID);
     CHECK_EQ(vdrv_net_transmit(g->net, 1, b), VDRV_ERR_INVALID);
     CHECK_EQ(vdrv_net_transmit(g->net, UINT32_MAX, b), VDRV_ERR_INVALID);
+    CHECK_EQ(vdrv_net_transmit(g->net, 0x80000000u, b), VDRV_ERR_INVALID);
     b->len = 13; /* less than an Ethernet header */
     CHECK_EQ(vdrv_net_transmit(g->net, 0, b), VDRV_ERR_INVALID);
     b->len = 0;
@@ -515,6 +516,7 @@ static void tx_full(uint32_t headroom, bool no_indirect, uint32_t mode)
     uint32_t sent = 0;
 
     g->dev.dev.complete = FAKE_COMPLETE_HELD;
+    buf_reset(&g->buf[0], 32); /* so that one entry may be left over */
     while (sent < BUFS && vdrv_net_can_transmit(g->net, 0)) {
         CHECK_EQ(vdrv_net_transmit(g->net, 0, frame(g, sent, 60)), VDRV_OK);
         sent++;
@@ -543,6 +545,49 @@ static void tx_full_queue(void)
         tx_full(0, true, mode);
         tx_full(32, false, mode);
         tx_full(32, true, mode);
+    }
+}
+
+struct flags_seen {
+    uint8_t flags[4];
+    uint32_t n;
+};
+
+static void on_flags(void *arg, struct fake_net *n, uint32_t pair,
+                     const uint8_t *bytes, size_t len,
+                     const struct fake_net_meta *m)
+{
+    struct flags_seen *s = arg;
+
+    (void)n;
+    (void)pair;
+    (void)bytes;
+    (void)len;
+    s->flags[s->n++ % 4] = m->flags;
+}
+
+/* Frames in flight have a header each, and it is all their own. */
+static void tx_headers_apart(void)
+{
+    for (uint32_t headroom = 0; headroom <= 32; headroom += 32) {
+        const struct opts o = {.headroom = headroom, .cfg.queue_size = 4};
+        struct rig *g = rig_up(&o);
+        struct flags_seen s = {.n = 0};
+
+        g->dev.on_frame = on_flags;
+        g->dev.on_frame_arg = &s;
+        for (uint32_t i = 0; i < 8; i++) {
+            struct vdrv_net_buf *b = frame(g, i, 100);
+
+            b->flags = i % 3 == 0 ? VDRV_NET_CSUM_PARTIAL : 0;
+            CHECK_EQ(vdrv_net_transmit(g->net, 0, b), VDRV_OK);
+            if (i % 4 != 3)
+                continue;
+            fake_step(&g->f);
+            for (uint32_t k = 0; k < 4; k++)
+                CHECK_EQ(s.flags[k], (i - 3 + k) % 3 == 0 ? 1 : 0);
+        }
+        rig_down(g);
     }
 }
 
@@ -1121,6 +1166,15 @@ static void f63_starvation(void)
     rig_down(g);
 }
 
+static void on_lost(struct vdrv_net_buf *b)
+{
+    struct rig *g = b->owner;
+    struct vdrv_net_buf *got;
+
+    CHECK_EQ(vdrv_net_receive(g->net, 0, &got), VDRV_ERR_BUSY);
+    on_release(b);
+}
+
 /* F63: a runt whose buffer cannot be mapped again is its owner's. */
 static void f63_repost_fails(void)
 {
@@ -1129,6 +1183,8 @@ static void f63_repost_fails(void)
     struct vdrv_net_buf *b = NULL;
     uint8_t bytes[16] = {0};
 
+    g->buf[0].b.release = on_lost;
+    g->buf[0].b.owner = g;
     post_all(g, 2);
     CHECK(fake_net_receive_raw(&g->dev, 0, bytes, sizeof(bytes), 5));
     g->f.fail_map = 1;
@@ -1372,7 +1428,7 @@ static void interrupts(void)
 struct nest {
     struct vdrv_net_buf b; /* first */
     struct rig *g;
-    int sent, posted, reclaimed, received, stopped;
+    int sent, again, posted, reclaimed, received, stopped;
 };
 
 static void on_nested(struct vdrv_net_buf *b)
@@ -1380,7 +1436,9 @@ static void on_nested(struct vdrv_net_buf *b)
     struct nest *n = (struct nest *)(void *)b;
     struct vdrv_net_buf *got;
 
+    n->g->dev.dev.immediate = true; /* done before the next is sent */
     n->sent = vdrv_net_transmit(n->g->net, 0, frame(n->g, 20, 60));
+    n->again = vdrv_net_transmit(n->g->net, 0, frame(n->g, 22, 60));
     n->posted = vdrv_net_recycle_rx_buffer(n->g->net, 0, &n->g->buf[21].b);
     n->reclaimed = vdrv_net_recycle_tx_buffers(n->g->net, 0);
     n->received = vdrv_net_receive(n->g->net, 0, &got);
@@ -1399,13 +1457,13 @@ static void callbacks(void)
     fake_step(&g->f);
     CHECK_EQ(vdrv_net_recycle_tx_buffers(g->net, 0), 1);
     CHECK_EQ(n.sent, VDRV_OK);
+    CHECK_EQ(n.again, VDRV_OK);
     CHECK_EQ(n.posted, VDRV_OK);
     CHECK_EQ(n.reclaimed, VDRV_ERR_BUSY);
     CHECK_EQ(n.received, VDRV_ERR_AGAIN); /* the other side is free */
     CHECK_EQ(n.stopped, VDRV_ERR_BUSY);
-    fake_step(&g->f);
-    CHECK_EQ(vdrv_net_recycle_tx_buffers(g->net, 0), 1);
-    CHECK_EQ(g->buf[20].released, 1);
+    CHECK_EQ(vdrv_net_recycle_tx_buffers(g->net, 0), 2);
+    CHECK_EQ(g->buf[20].released + g->buf[22].released, 2);
     rig_down(g);
 }
 
@@ -1468,8 +1526,8 @@ static void pool_basics(void)
     }
 }
 
-#define PUTTERS 3
-#define ROUNDS  20000
+#define PUTTERS 2
+#define ROUNDS  50000
 
 struct putter {
     struct vdrv_net_buf *hand[64]; /* a ring from the owner to the thread */
@@ -1509,7 +1567,6 @@ static void pool_put_from_threads(void)
             sched_yield();
             continue;
         }
-        CHECK_EQ(b->user != NULL, 0);
         while (to->head - __atomic_load_n(&to->tail, __ATOMIC_ACQUIRE) == 64)
             sched_yield();
         to->hand[to->head % 64] = b;
@@ -1526,7 +1583,7 @@ static void pool_system(const struct opts *base)
 {
     struct pools *p = aligned_alloc(64, (sizeof(*p) + 63) & ~(size_t)63);
     struct opts o = *base;
-    uint8_t bytes[1514], got[1514];
+    uint8_t bytes[1514], got[1514], *tight;
     struct vdrv_net_buf *b = NULL;
     struct rig *g;
 
@@ -1556,7 +1613,10 @@ static void pool_system(const struct opts *base)
     CHECK_EQ(vdrv_net_receive_copy(g->net, 0, got, sizeof(got)),
              VDRV_ERR_AGAIN);
     CHECK(fake_net_receive(&g->dev, bytes, 100));
-    CHECK_EQ(vdrv_net_receive_copy(g->net, 0, got, 99), VDRV_ERR_TOO_BIG);
+    tight = malloc(99);
+    REQUIRE(tight != NULL);
+    CHECK_EQ(vdrv_net_receive_copy(g->net, 0, tight, 99), VDRV_ERR_TOO_BIG);
+    free(tight);
     CHECK_EQ(fake_net_rx_room(&g->dev, 0), QUEUE);
     CHECK_EQ(vdrv_net_send_copy(g->net, 0, bytes, 1515), VDRV_ERR_TOO_BIG);
     CHECK_EQ(vdrv_net_send_copy(g->net, 0, bytes, 3), VDRV_ERR_INVALID);
@@ -1695,6 +1755,33 @@ static void init_without_memory(void)
     CHECK_EQ(k, 4); /* two rings and the headers */
 }
 
+static void fail_at_driver_ok(void *arg, const struct fake_access *a)
+{
+    struct rig *g = arg;
+
+    if (a->addr == SLOT + 0x70 && a->value == 0xF)
+        g->dev.dev.status |= FAKE_NEEDS_RESET;
+}
+
+/* The last step of all fails, when everything is made. */
+static void init_fails_at_the_end(void)
+{
+    static struct pools p;
+    struct rig *g = malloc(sizeof(*g));
+    struct opts o = {0};
+
+    REQUIRE(g != NULL);
+    pool_make(&p, 0, POOL);
+    o.cfg.rx_pool[0] = &p.rx;
+    rig_machine(g, &o);
+    g->f.write_hook = fail_at_driver_ok;
+    g->f.hook_arg = g;
+    CHECK_EQ(rig_init(g, &o), VDRV_ERR_BAD_STATE);
+    CHECK(fake_balanced(&g->f));
+    CHECK_EQ(vdrv_net_pool_free(&p.rx), POOL);
+    rig_end(g);
+}
+
 /* No HAL call and no register read in steady state, one kick a burst. */
 static void hot_path_is_quiet(void)
 {
@@ -1831,6 +1918,7 @@ static const struct check_case cases[] = {
     {"tx_long_frame_without_mtu", tx_long_frame_without_mtu},
     {"tx_full_queue", tx_full_queue},
     {"tx_csum", tx_csum},
+    {"tx_headers_apart", tx_headers_apart},
     {"tx_burst", tx_burst},
     {"f56_replayed_id", f56_replayed_id},
     {"rx_header_modes", rx_header_modes},
@@ -1863,6 +1951,7 @@ static const struct check_case cases[] = {
     {"pool_runs_dry", pool_runs_dry},
     {"init_refusals", init_refusals},
     {"init_without_memory", init_without_memory},
+    {"init_fails_at_the_end", init_fails_at_the_end},
     {"hot_path_is_quiet", hot_path_is_quiet},
     {"random_traffic", random_traffic},
 };

@@ -302,12 +302,11 @@ static void on_step(int sig, siginfo_t *si, void *ctx)
     (void)sig;
     (void)si;
     /* A value that was looked at is another one from now on. */
-    if (watch.n)
-        for (int i = 0; i < 4; i++)
-            if (watch.at[watch.n - 1] - (uintptr_t)watch.spoil < 8)
-                watch.spoil[(watch.at[watch.n - 1] - (uintptr_t)watch.spoil) /
-                                4 * 4 +
-                            i] = 0xFE;
+    if (watch.n && watch.at[watch.n - 1] - (uintptr_t)watch.spoil < 8) {
+        size_t off = watch.at[watch.n - 1] - (uintptr_t)watch.spoil;
+
+        memset(watch.spoil + off / 4 * 4, 0xFE, 4);
+    }
     mprotect(watch.base, watch.len, PROT_NONE);
     uc->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
 }

@@ -93,7 +93,7 @@ static struct machine {
     struct vdrv_mmio mmio;
     struct vdrv_virtio_blk blk;
     struct rtos_port port;
-    unsigned wakes; /* under the port's lock */
+    unsigned wakes, pauses; /* under the port's lock */
     uint64_t work[VDRV_VIRTIO_BLK_WORK_SIZE(1, 8, 4) / 8 + 1];
 } m;
 
@@ -109,11 +109,21 @@ static void counted_wake(void *ctx, struct vdrv_device *dev, uint32_t queue)
     rtos_wake(ctx, dev, queue);
 }
 
-static int setup(bool event_idx)
+/* The port's lock is held meanwhile: better few than many. */
+static void counted_relax(void *ctx)
+{
+    (void)ctx;
+    m.pauses++;
+    sched_yield();
+}
+
+/* `tiny`: a queue with room for one read. */
+static int setup(bool event_idx, bool tiny)
 {
     const struct vdrv_virtio_blk_config cfg = {.work = m.work,
                                                .work_size = sizeof(m.work),
-                                               .queue_size = 8,
+                                               .queue_size = tiny ? 4 : 8,
+                                               .no_indirect = tiny,
                                                .max_segs = 4,
                                                .timeout_us = PATIENCE,
                                                .no_event_idx = !event_idx};
@@ -124,6 +134,7 @@ static int setup(bool event_idx)
     live_init(&m.l);
     m.l.hal.wait = rtos_wait;
     m.l.hal.wake = counted_wake;
+    m.l.hal.relax = counted_relax;
     fake_blk_init(&m.disk, &m.l.f, NULL);
     for (uint32_t i = 0; i < 2048; i++)
         memset(m.disk.disk + i * 512, (int)(i * 37 >> 2 & 0xff), 512);
@@ -203,7 +214,7 @@ static void read_all(unsigned n)
 
 static void one_reader(void)
 {
-    REQUIRE(setup(true) == VDRV_OK);
+    REQUIRE(setup(true, false) == VDRV_OK);
     read_all(1);
     CHECK_EQ(m.wakes, 0); /* nobody else was there to be woken */
     finish();
@@ -211,7 +222,7 @@ static void one_reader(void)
 
 static void two_readers(void)
 {
-    REQUIRE(setup(true) == VDRV_OK);
+    REQUIRE(setup(true, false) == VDRV_OK);
     read_all(READERS);
     CHECK(m.wakes > 0);            /* one found the other's answer */
     CHECK_EQ(m.l.most_pending, 1); /* beside the one just answered */
@@ -220,8 +231,17 @@ static void two_readers(void)
 
 static void without_event_idx(void)
 {
-    REQUIRE(setup(false) == VDRV_OK);
+    REQUIRE(setup(false, false) == VDRV_OK);
     read_all(READERS);
+    finish();
+}
+
+/* Who finds the queue full sleeps as well, and does not keep the lock. */
+static void full_queue(void)
+{
+    REQUIRE(setup(true, true) == VDRV_OK);
+    read_all(READERS);
+    CHECK(m.pauses < 6 * READS);
     finish();
 }
 
@@ -233,7 +253,7 @@ static void timeout(void)
     uint8_t data[512];
     struct vdrv_seg seg = vdrv_seg_in(data, sizeof(data));
 
-    REQUIRE(setup(true) == VDRV_OK);
+    REQUIRE(setup(true, false) == VDRV_OK);
     live_halt(&m.l); /* nothing works any more */
     req.segs = &seg;
     req.nsegs = 1;
@@ -242,6 +262,34 @@ static void timeout(void)
     rtos_mutex_give(&m.port.lock);
     CHECK_EQ(late, 1);
     CHECK_EQ(sleeps, 1);
+    finish();
+}
+
+/*
+ * The answer came, but its interrupt was lost: found when the time is over,
+ * and no reason to reset the disk.
+ */
+static void lost_interrupt(void)
+{
+    struct vdrv_block_request req = {.op = VDRV_BLOCK_READ,
+                                     .timeout_us = 20000};
+    uint8_t data[512];
+    struct vdrv_seg seg = vdrv_seg_in(data, sizeof(data));
+    uint32_t resets;
+
+    REQUIRE(setup(true, false) == VDRV_OK);
+    live_halt(&m.l);
+    resets = m.disk.dev.resets;
+    m.disk.dev.no_irq = true;
+    live_run(&m.l);
+    req.segs = &seg;
+    req.nsegs = 1;
+    rtos_mutex_take(&m.port.lock);
+    CHECK_EQ(vdrv_block_execute(&m.blk.block, &req), VDRV_OK);
+    rtos_mutex_give(&m.port.lock);
+    live_halt(&m.l);
+    CHECK_EQ(late, 1);
+    CHECK_EQ(m.disk.dev.resets, resets);
     finish();
 }
 
@@ -258,7 +306,7 @@ static void timeout_of_another(void)
         .op = VDRV_BLOCK_READ, .nsegs = 1, .segs = &seg, .timeout_us = 20000};
     bool asleep = false;
 
-    REQUIRE(setup(true) == VDRV_OK);
+    REQUIRE(setup(true, false) == VDRV_OK);
     live_halt(&m.l);
     m.disk.dev.complete = FAKE_COMPLETE_HELD;
     live_run(&m.l);
@@ -284,7 +332,9 @@ static const struct check_case cases[] = {
     {"one_reader", one_reader},
     {"two_readers", two_readers},
     {"without_event_idx", without_event_idx},
+    {"full_queue", full_queue},
     {"timeout", timeout},
+    {"lost_interrupt", lost_interrupt},
     {"timeout_of_another", timeout_of_another}};
 
 CHECK_MAIN(cases)
