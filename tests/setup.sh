@@ -76,7 +76,7 @@ needs() {
     kernel) cross "$arch" ;;
     demo-host) want python3 python3; host_cc ;;
     test-host) needs demo-host; cxx; want clang clang ;;
-    test) needs test-host; guests; needs lint ;;
+    test) needs test-host; guests; needs lint; needs bench ;;
     lint)
         needs demo-host
         want clang clang

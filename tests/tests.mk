@@ -108,8 +108,9 @@ $(foreach t,$(TSAN_TESTS),$(eval $(call tsan_test,$t)))
 -include $(HOST_LIB_OBJS:.o=.d)
 .SECONDARY:
 
+HOST_ALL := $(HOST_TESTS) $(HOST_HELPERS) $(TSAN_TESTS) $(DEMO_HOST) $(LIB)
 .PHONY: test-host
-test-host: $(HOST_TESTS) $(HOST_HELPERS) $(TSAN_TESTS) $(DEMO_HOST) $(LIB)
+test-host: $(HOST_ALL)
 	$(Q)$(PYTHON) tests/run_tests.py host
 
 # ---- The demo --------------------------------------------------------------------
@@ -163,5 +164,5 @@ ALL_KERNELS := $(foreach a,$(KERNEL_ARCHES),$(foreach p,$(KERNEL_PROGRAMS),\
 	$(KERNEL_OUT)/$a/$p.elf))
 
 .PHONY: test
-test: $(HOST_TESTS) $(HOST_HELPERS) $(LIB) $(ALL_KERNELS)
+test: $(HOST_ALL) $(ALL_KERNELS)
 	$(Q)$(PYTHON) tests/run_tests.py host lint guest

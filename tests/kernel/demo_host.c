@@ -59,7 +59,7 @@ static struct world {
     const char *picture;
 } w;
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
     perror(what);
     exit(2);
