@@ -437,7 +437,7 @@ int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
     struct vdrv__wait w;
     uint32_t polls = 0;
     bool late = false;
-    int err = VDRV_OK;
+    int err;
 
     vdrv__wait_begin(&w, drv->hal,
                      timeout_us != 0 ? timeout_us : drv->timeout_us);

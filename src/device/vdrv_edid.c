@@ -153,7 +153,7 @@ static void read_name(struct vdrv_edid *out, const uint8_t *text)
     uint32_t n = 0;
 
     for (; n < 13 && text[n] != '\n'; n++)
-        out->name[n] = text[n] >= ' ' && text[n] <= '~' ? (char)text[n] : '?';
+        out->name[n] = (char)(text[n] >= ' ' && text[n] <= '~' ? text[n] : '?');
     out->name[n] = '\0';
 }
 
@@ -165,7 +165,7 @@ static void read_identity(struct vdrv_edid *out, const uint8_t *p)
         const uint32_t letter = id >> (10 - 5 * i) & 31u;
 
         out->manufacturer[i] =
-            letter >= 1 && letter <= 26 ? (char)('@' + letter) : '?';
+            (char)(letter >= 1 && letter <= 26 ? '@' + letter : '?');
     }
     out->product = vdrv__get16(p + 10);
     out->serial = vdrv__get32(p + 12);
@@ -207,12 +207,12 @@ static void read_descriptors(struct vdrv_edid *out, const uint8_t *p)
 static void read_standards(struct vdrv_edid *out, const uint8_t *p)
 {
     for (uint32_t i = 0; i < 8; i++)
-        add_standard(out, p + 38 + 2 * i);
+        add_standard(out, p + 38 + (size_t)2 * i);
     for (uint32_t at = 54; at < 54 + 4 * TIMING; at += TIMING) {
         if (vdrv__get16(p + at) != 0 || p[at + 3] != TAG_STANDARD)
             continue;
         for (uint32_t i = 0; i < 6; i++)
-            add_standard(out, p + at + 5 + 2 * i);
+            add_standard(out, p + at + 5 + (size_t)2 * i);
     }
 }
 

@@ -27,7 +27,7 @@
 /* Bytes that one slot has for a command, and after it for its answer. */
 #define VDRV__GPU_SLOT 64u
 
-#define VDRV__GPU_CURSOR_BYTES (64u * 64u * (size_t)4)
+#define VDRV__GPU_CURSOR_BYTES ((size_t)64 * 64 * 4)
 
 static inline struct vdrv_virtio_gpu *vdrv__gpu(const struct vdrv_display *dpy)
 {
