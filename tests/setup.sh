@@ -79,7 +79,7 @@ needs() {
         needs demo-host
         cxx
         want clang clang
-        want /usr/include/lwip/init.h liblwip-dev
+        want /usr/include/lwip/lwip/init.h liblwip-dev
         ;;
     test) needs test-host; guests; needs lint; needs bench ;;
     lint)
