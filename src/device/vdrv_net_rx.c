@@ -152,10 +152,10 @@ static uint32_t read_header(const struct virtio_net_hdr *shared, bool merged,
 /* The bytes of `buf` that are the device's to have written. */
 COLD static void sync_in(const struct vdrv_virtio_net *nic,
                          const struct vdrv_net_buf *buf, uint32_t front,
-                         uint32_t len)
+                         uint32_t written)
 {
     if (buf->mem != NULL)
-        vdrv__net_sync(nic, buf, buf->mem + (buf->headroom - front), len,
+        vdrv__net_sync(nic, buf, buf->mem + (buf->headroom - front), written,
                        VDRV_DIR_IN);
 }
 

@@ -90,7 +90,6 @@ static void *serve(void *arg)
         size_t n;
 
         netconn_set_recvtimeout(c, PATIENCE);
-        netconn_set_sendtimeout(c, PATIENCE);
         n = receive(c, got, sizeof(got), "\r\n\r\n");
         s->served =
             n == strlen(ask) && memcmp(got, ask, n) == 0 &&

@@ -272,7 +272,7 @@ static void timeout(void)
 static void lost_interrupt(void)
 {
     struct vdrv_block_request req = {.op = VDRV_BLOCK_READ,
-                                     .timeout_us = 20000};
+                                     .timeout_us = 1000000};
     uint8_t data[512];
     struct vdrv_seg seg = vdrv_seg_in(data, sizeof(data));
     uint32_t resets;
