@@ -75,7 +75,12 @@ needs() {
     run-gui) needs run; window ;;
     kernel) cross "$arch" ;;
     demo-host) want python3 python3; host_cc ;;
-    test-host) needs demo-host; cxx; want clang clang ;;
+    test-host)
+        needs demo-host
+        cxx
+        want clang clang
+        want /usr/include/lwip/lwip/init.h liblwip-dev
+        ;;
     test) needs test-host; guests; needs lint; needs bench ;;
     lint)
         needs demo-host
