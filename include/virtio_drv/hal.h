@@ -124,8 +124,10 @@ struct vdrv_hal {
     /*
      * Sleep until an interrupt of `dev` or for at most `max_us`; may return
      * early or at once, and may drop the caller's own lock meanwhile.  Called
-     * only when vdrv_arm() found nothing.  NULL: the library polls, with
-     * relax.
+     * only when vdrv_arm() found nothing, and never during init and start:
+     * these poll.  An interrupt that comes between arm and wait must be
+     * remembered, and two sleepers need an event each.  NULL: the library
+     * polls, with relax.
      */
     void (*wait)(void *ctx, struct vdrv_device *dev, uint32_t queue,
                  uint32_t max_us);

@@ -133,7 +133,12 @@ static int run(struct vdrv_driver *drv)
     for (uint32_t i = 0; i < drv->made; i++)
         drv->queue[i].epoch = drv->epoch;
     set_state(drv, VDRV_DRIVER_RUNNING);
-    return drv->cls->started != NULL ? drv->cls->started(drv) : VDRV_OK;
+    if (drv->cls->started == NULL)
+        return VDRV_OK;
+    drv->starting = 1;
+    err = drv->cls->started(drv);
+    drv->starting = 0;
+    return err;
 }
 
 int vdrv_driver_run(struct vdrv_driver *drv)
@@ -425,7 +430,8 @@ static int give_up(struct vdrv_driver *drv, uint32_t queue, int err)
 
 void vdrv_driver_rest(struct vdrv_driver *drv, uint32_t queue, uint32_t max_us)
 {
-    if (drv->hal->wait == NULL)
+    /* While it starts, nobody may have attached its interrupt yet. */
+    if (drv->hal->wait == NULL || drv->starting != 0)
         return;
     if (vdrv_driver_arm(drv, queue, VDRV_ARM_NEXT) == 0)
         drv->hal->wait(drv->hal->ctx, drv->dev, queue, max_us);

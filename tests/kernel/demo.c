@@ -82,23 +82,19 @@ static void attach(struct demo *d, struct demo_device *dev)
 static void begin(struct demo *d, const struct demo_platform *p)
 {
     const char *mode = karg(p->args, "mode");
-    void (*wait)(void *, struct vdrv_device *, uint32_t, uint32_t) =
-        p->hal->wait;
 
     memset(d, 0, sizeof(*d));
     d->p = p;
     d->irq = mode && mode[0] == 'i';
     kprintf("machine: %s, %s\n", p->machine,
             d->irq ? "by interrupt" : "polled");
-    /* No driver may sleep before its interrupt has a handler. */
-    p->hal->wait = NULL;
+    if (!d->irq)
+        p->hal->wait = NULL;
     demo_bus_scan(d);
     for (uint32_t i = 0; i < d->ndevices; i++)
         attach(d, &d->device[i]);
-    if (d->irq) {
+    if (d->irq)
         demo_bus_irqs(d);
-        p->hal->wait = wait;
-    }
     demo_bus_table(d, &kconsole);
 }
 
