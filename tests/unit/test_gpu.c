@@ -663,12 +663,14 @@ static void test_f69_enabled_values(void)
 
     machine_up(NULL, NULL);
     g.cfg.no_event_idx = 1;
-    g.dev.dev.on_irq = odd_display;
     REQUIRE(init() == VDRV_OK);
+    g.dev.dev.on_irq = odd_display; /* init polls: nobody hears it there */
+    fake_gpu_resize(&g.dev, 0, 656, 480);
+    CHECK_EQ(vdrv_refresh(&g.dpy->dev, NULL), VDRV_OK);
     CHECK_EQ(vdrv_display_get_head(g.dpy, 0, &seen), VDRV_OK);
     CHECK_EQ(seen.enabled, 1);
     CHECK_EQ(seen.x, UINT32_MAX);
-    CHECK_EQ(seen.width, 640);
+    CHECK_EQ(seen.width, 656);
     down();
 }
 
