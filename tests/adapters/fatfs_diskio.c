@@ -5,53 +5,50 @@
  */
 #include "fatfs_diskio.h"
 
+#define D            (&fatfs_drive[n])
+#define BYTES(count) (D->caps.block_size * (size_t)(count))
+
 static DRESULT result(int err)
 {
-    static const BYTE of[128] = {[-VDRV_ERR_INVALID] = RES_PARERR,
-                                 [-VDRV_ERR_READ_ONLY] = RES_WRPRT,
-                                 [-VDRV_ERR_BAD_STATE] = RES_NOTRDY};
-    return err == VDRV_OK || of[-err] != 0 ? of[-err] : RES_ERROR;
+    return err == VDRV_OK              ? RES_OK
+           : err == VDRV_ERR_READ_ONLY ? RES_WRPRT
+           : err == VDRV_ERR_BAD_STATE ? RES_NOTRDY
+           : err == VDRV_ERR_INVALID   ? RES_PARERR
+                                       : RES_ERROR;
 }
 
 DSTATUS disk_status(BYTE n)
 {
-    const struct vdrv_block_caps *caps = &fatfs_drive[n].caps;
-    return caps->block_size == 0 ? STA_NOINIT : caps->read_only * STA_PROTECT;
+    return BYTES(1) == 0 ? STA_NOINIT : D->caps.read_only * STA_PROTECT;
 }
 
 DSTATUS disk_initialize(BYTE n)
 {
-    (void)vdrv_block_get_caps(fatfs_drive[n].blk, &fatfs_drive[n].caps);
-    return disk_status(n);
+    return vdrv_block_get_caps(D->blk, &D->caps) ? STA_NOINIT : disk_status(n);
 }
 
 DRESULT disk_read(BYTE n, BYTE *buf, LBA_t lba, UINT count)
 {
-    const struct fatfs_drive *d = &fatfs_drive[n];
-    return result(vdrv_block_read_block(d->blk, lba, buf,
-                                        d->caps.block_size * (size_t)count));
+    return result(vdrv_block_read_block(D->blk, lba, buf, BYTES(count)));
 }
 
 DRESULT disk_write(BYTE n, const BYTE *buf, LBA_t lba, UINT count)
 {
-    const struct fatfs_drive *d = &fatfs_drive[n];
-    return result(vdrv_block_write_block(d->blk, lba, buf,
-                                         d->caps.block_size * (size_t)count));
+    return result(vdrv_block_write_block(D->blk, lba, buf, BYTES(count)));
 }
 
 DRESULT disk_ioctl(BYTE n, BYTE cmd, void *buf)
 {
-    const struct fatfs_drive *d = &fatfs_drive[n];
     LBA_t *lba = buf;
     if (cmd == CTRL_SYNC)
-        return result(vdrv_block_flush(d->blk));
+        return result(vdrv_block_flush(D->blk));
     if (cmd == CTRL_TRIM)
-        return result(vdrv_block_discard(d->blk, lba[0], lba[1] - lba[0] + 1));
+        return result(vdrv_block_discard(D->blk, lba[0], lba[1] - lba[0] + 1));
     if (cmd == GET_SECTOR_COUNT)
-        *lba = vdrv_block_num_blocks(d->blk);
+        *lba = vdrv_block_num_blocks(D->blk);
     else if (cmd == GET_SECTOR_SIZE)
-        *(WORD *)buf = (WORD)d->caps.block_size;
+        *(WORD *)buf = (WORD)BYTES(1);
     else if (cmd == GET_BLOCK_SIZE)
-        *(DWORD *)buf = d->caps.physical_block;
+        *(DWORD *)buf = D->caps.physical_block;
     return cmd > CTRL_TRIM ? RES_PARERR : RES_OK;
 }
