@@ -10,11 +10,9 @@
 
 static DRESULT result(int err)
 {
-    return err == VDRV_OK              ? RES_OK
-           : err == VDRV_ERR_READ_ONLY ? RES_WRPRT
-           : err == VDRV_ERR_BAD_STATE ? RES_NOTRDY
-           : err == VDRV_ERR_INVALID   ? RES_PARERR
-                                       : RES_ERROR;
+    static const BYTE of[16] = {[-VDRV_ERR_INVALID] = RES_PARERR,
+                                [-VDRV_ERR_READ_ONLY] = RES_WRPRT};
+    return err == VDRV_OK || of[-err] != 0 ? of[-err] : RES_ERROR;
 }
 
 DSTATUS disk_status(BYTE n)

@@ -130,8 +130,8 @@ static void errors(void)
     CHECK_EQ(disk_read(1, sector, 7, 1), RES_ERROR);
     CHECK_EQ(disk_read(1, sector, 7, 1), RES_OK); /* only that one */
     CHECK_EQ(vdrv_stop(&m.blk.block.dev), VDRV_OK);
-    CHECK_EQ(disk_read(1, sector, 7, 1), RES_NOTRDY);
-    CHECK_EQ(disk_ioctl(1, CTRL_SYNC, NULL), RES_NOTRDY);
+    CHECK_EQ(disk_read(1, sector, 7, 1), RES_ERROR);
+    CHECK_EQ(disk_ioctl(1, CTRL_SYNC, NULL), RES_ERROR);
     finish();
 }
 
