@@ -70,7 +70,7 @@ struct vdrv_driver {
     uint32_t state;  /* VDRV_DRIVER_* */
     int32_t latched; /* VDRV_OK, or what every call answers */
     uint32_t config_seen;
-    uint32_t starting; /* the class's started runs: polled, no interrupts */
+    uint32_t starting;   /* the class's started runs: polled, no interrupts */
     uint32_t timeout_us; /* of a blocking call; never 0 */
     uint64_t features[2];
     struct vdrv_driver_vector line;
