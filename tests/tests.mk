@@ -136,8 +136,13 @@ build/bench/bench_ring: tests/bench/bench_ring.c $(LIB)
 	$(Q)$(CC) -std=c11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Iinclude \
 	    -o $@ $< $(LIB)
 
+build/bench/bench_blk: tests/bench/bench_blk.c tests/bench/bench_device.c $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Iinclude \
+	    -o $@ $^
+
 .PHONY: bench
-bench: build/bench/bench_ring
+bench: build/bench/bench_ring build/bench/bench_blk
 	$(Q)$(PYTHON) tests/bench/bench.py
 
 # ---- Checks of the house -----------------------------------------------------
