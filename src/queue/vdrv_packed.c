@@ -31,6 +31,7 @@
 #define TAG_USED     PVIRTQ_DESC_FLAG(PVIRTQ_DESC_F_USED)
 #define TAG_WRAP     (TAG_AVAIL | TAG_USED)
 #define TAG_ID       0xffffu
+#define EVENT_TAG(w) ((w) / PVIRTQ_EVENT_WRAP * TAG_AVAIL) /* its wrap bit */
 
 static size_t packed_layout(uint32_t size, size_t part[3])
 {
@@ -215,16 +216,16 @@ ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
                             const uint32_t nout, const uint32_t nin,
                             void *cookie)
 {
-    const uint32_t n = nout + nin, id = q->free_at, tag = q->avail_tag;
+    const uint32_t n = nout + nin;
+    const int32_t bytes = (int32_t)n * DESC_BYTES;
     const ptrdiff_t at = q->avail_at;
-    const ptrdiff_t next = at + (ptrdiff_t)n * DESC_BYTES;
     struct pvirtq_desc *d = desc_at(q, at);
     uint64_t readable = 0, writable = 0;
-    int err;
+    uint32_t id, tag;
 
     if (unlikely(n > q->nfree))
         return vdrv__queue_refuse(q, n);
-    if (unlikely(next >= 0))
+    if (unlikely(at >= -bytes))
         return add_any(q, seg, nout, nin, cookie);
     if (unlikely(!place(q, &seg[0], &d[0], nout < 1 ? &writable : &readable)) ||
         (n > 1 && unlikely(!place(q, &seg[1], &d[1],
@@ -232,17 +233,18 @@ ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
         (n > 2 &&
          unlikely(!place(q, &seg[2], &d[2], nout < 3 ? &writable : &readable))))
         return add_mapped(q, seg, nout, nin, cookie);
+    id = q->free_at;
+    tag = q->avail_tag;
     if (n > 2)
         d[1].tag = le32(tag + (TAG_NEXT | (nout < 2 ? TAG_WRITE : 0)));
     if (n > 1)
         d[n - 1].tag = le32((tag + (nin != 0 ? TAG_WRITE : 0)) | id);
     q->free_at = (uint32_t)q->slot[id].link;
     q->nfree -= n;
-    err = commit(q, d, id,
-                 (tag + (nout == 0 ? TAG_WRITE : 0)) | (n > 1 ? TAG_NEXT : id),
-                 (uint32_t)writable + 1, n * DESC_BYTES, cookie);
-    q->avail_at = (int32_t)next;
-    return err;
+    q->avail_at += bytes;
+    return commit(q, d, id,
+                  (tag + (nout == 0 ? TAG_WRITE : 0)) | (n > 1 ? TAG_NEXT : id),
+                  (uint32_t)writable + 1, (uint32_t)bytes, cookie);
 }
 
 /* No three short segments exceed what a chain may hold. */
@@ -342,9 +344,9 @@ static inline bool kick_wanted(const struct vdrv_queue *q, uint32_t event,
         added += size;
     passed = q->avail_at + size - DESC_BYTES;
     passed -= (int32_t)(event & 0x7fffu) * DESC_BYTES;
-    if (((event & PVIRTQ_EVENT_WRAP) != 0) != ((q->avail_tag & TAG_AVAIL) != 0))
+    if (((EVENT_TAG(event) ^ q->avail_tag) & TAG_AVAIL) != 0)
         passed += size;
-    return passed >= 0 && passed < added;
+    return (uint32_t)passed < (uint32_t)added; /* below 0: not reached */
 }
 
 static int kick(struct vdrv_queue *q)
@@ -400,6 +402,7 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
                             uint32_t max, const bool mapped)
 {
     uint32_t n = (uint16_t)(q->published - q->used_idx);
+    const uint8_t *const ring = q->desc_end;
     uint32_t free_at = q->free_at, want = q->used_tag;
     ptrdiff_t at = q->used_at, start = at;
     struct vdrv_used *const first = out, *end;
@@ -407,7 +410,7 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
 
     n = n < max ? n : max;
     for (end = out + n; out != end; out++) {
-        const struct pvirtq_desc *d = desc_at(q, at);
+        const struct pvirtq_desc *d = (const void *)(ring + at);
         const uint32_t tag = shared_consume32(&d->tag); /* 2.8.21 */
         const uint32_t id = tag & TAG_ID;
         struct vdrv_queue_slot *s;
@@ -432,7 +435,7 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
         s->limit = 0;
         q->slot[mapped ? last_id(q, id) : id].link = free_at;
         free_at = id;
-        at += (ptrdiff_t)(s->chain & ~CHAIN_MAPPED);
+        at += (ptrdiff_t)(mapped ? s->chain & ~CHAIN_MAPPED : s->chain);
         if (unlikely(at >= 0)) { /* 2.8.1 */
             at -= ring_bytes(q);
             start -= ring_bytes(q);

@@ -254,16 +254,6 @@ bool vdrv_queue_drain(struct vdrv_queue *q, void **cookie)
 
 /* ---- What a device says -------------------------------------------------- */
 
-bool vdrv__queue_excuse(struct vdrv_queue *q, const struct vdrv_queue_slot *s,
-                        uint32_t *len)
-{
-    if (s->limit != 1)
-        return false;
-    q->stats.bad_len++;
-    *len = 0;
-    return true;
-}
-
 int vdrv__queue_bad_used(struct vdrv_queue *q, uint32_t good)
 {
     const int err = vdrv__queue_protocol(

@@ -32,8 +32,16 @@ int vdrv__queue_refuse(const struct vdrv_queue *q, uint64_t nsegs);
  * part has length 0, but many devices say something else: that is harmless
  * and counted.
  */
-bool vdrv__queue_excuse(struct vdrv_queue *q, const struct vdrv_queue_slot *s,
-                        uint32_t *len);
+static inline bool vdrv__queue_excuse(struct vdrv_queue *q,
+                                      const struct vdrv_queue_slot *s,
+                                      uint32_t *len)
+{
+    if (s->limit != 1)
+        return false;
+    q->stats.bad_len++;
+    *len = 0;
+    return true;
+}
 
 /* A used element that cannot be, after `good` of them: what reap answers. */
 int vdrv__queue_bad_used(struct vdrv_queue *q, uint32_t good);
