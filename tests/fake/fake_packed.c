@@ -337,20 +337,23 @@ static bool take_one(struct fake_queue *q, struct fake_slot *s,
     return ok;
 }
 
+/* When all slots are ours already, what looks available is old. */
+static bool is_waiting(struct fake_queue *q)
+{
+    return q->packed->owned < q->size && is_avail(q, q->packed->avail);
+}
+
 static bool packed_pop(struct fake_queue *q, struct fake_chain *c)
 {
-    struct fake_packed_state *p = q->packed;
     bool more = true;
     uint16_t id = 0;
 
     fake_packed_driver_flags(q);
-    if (p->owned == q->size)
-        return false; /* all slots are ours already */
-    if (!is_avail(q, p->avail)) {
+    if (!is_waiting(q)) {
         /* Ask for a kick, then look again: 2.8.10, from our side. */
         packed_hint(q);
         full_fence();
-        if (!is_avail(q, p->avail))
+        if (!is_waiting(q))
             return false;
     }
     memset(c, 0, sizeof(*c));
