@@ -43,7 +43,7 @@ SPLIT = {
 PACKED = {
     ("direct", 1, 1): (None, 405), ("direct", 1, 32): (106, 317),
     ("direct", 2, 1): (None, 504), ("direct", 2, 32): (122, 416),
-    ("direct", 3, 1): (None, 577), ("direct", 3, 32): (145, 491),
+    ("direct", 3, 1): (None, 577), ("direct", 3, 32): (142, 491),
     ("indirect", 1, 1): (None, 406), ("indirect", 1, 32): (None, 318),
     ("indirect", 2, 1): (None, 611), ("indirect", 2, 32): (None, 564),
     ("indirect", 3, 1): (None, 661), ("indirect", 3, 32): (None, 614),

@@ -92,16 +92,21 @@ static void bench_free(void *ctx, void *ptr, uint64_t dma, size_t size,
 static uint16_t dev_seen;
 
 static bool dev_packed;
-static uint32_t dev_avail, dev_used; /* places, counted over two laps */
 
-static uint32_t dev_wrap(uint32_t at)
-{
-    return at < area.size ? 0x800000u : 0x80000000u;
-}
+/* A slot, and AVAIL and USED of a descriptor that is used there. */
+struct place {
+    uint32_t slot, wrap;
+};
 
-static uint32_t dev_next(uint32_t at, uint32_t n)
+static struct place dev_avail = {0, 0x80800000u}, dev_used = {0, 0x80800000u};
+
+static void dev_move(struct place *p, uint32_t n)
 {
-    return (at + n) % (2 * area.size);
+    p->slot += n;
+    if (p->slot >= area.size) {
+        p->slot -= area.size;
+        p->wrap ^= 0x80800000u;
+    }
 }
 
 /*
@@ -114,18 +119,17 @@ static __attribute__((noinline)) void dev_answer_packed(void)
     uint32_t *event = (uint32_t *)(uintptr_t)area.device;
     uint32_t first_tag = 0, head;
 
-    for (; head = __atomic_load_n(&desc[dev_avail % area.size].tag,
-                                  __ATOMIC_ACQUIRE),
-           (head & 0x80800000u) == dev_wrap(dev_avail);) {
-        struct pdesc *d, *used = &desc[dev_used % area.size];
+    for (; head = __atomic_load_n(&desc[dev_avail.slot].tag, __ATOMIC_ACQUIRE),
+           ((head ^ dev_avail.wrap) & 0x80800000u) == 0x80000000u;) {
+        struct pdesc *d, *used = &desc[dev_used.slot];
         uint32_t len = 0, n = 0, tag, id;
 
         do {
-            d = &desc[dev_avail % area.size];
+            d = &desc[dev_avail.slot];
             tag = d->tag;
             len += tag & 0x20000u ? d->len : 0;
             n++;
-            dev_avail = dev_next(dev_avail, 1);
+            dev_move(&dev_avail, 1);
         } while (tag & 0x10000u);
         if (tag & 0x40000u) {
             struct pdesc *table = (struct pdesc *)(uintptr_t)d->addr;
@@ -135,20 +139,19 @@ static __attribute__((noinline)) void dev_answer_packed(void)
         }
         id = tag & 0xffffu;
         used->len = len;
-        tag = id | (dev_used < area.size ? 0x80800000u : 0);
+        tag = id | dev_used.wrap;
         if (first == NULL) {
             first = used;
             first_tag = tag;
         } else {
             __atomic_store_n(&used->tag, tag, __ATOMIC_RELEASE);
         }
-        dev_used = dev_next(dev_used, n);
+        dev_move(&dev_used, n);
     }
     if (first != NULL)
         __atomic_store_n(&first->tag, first_tag, __ATOMIC_RELEASE);
     /* wants to hear of the next one */
-    *event = dev_avail % area.size | (dev_avail < area.size ? 0x8000u : 0) |
-             0x20000u;
+    *event = dev_avail.slot | dev_avail.wrap >> 31 << 15 | 0x20000u;
 }
 
 /* The same for a split ring. */
