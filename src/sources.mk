@@ -26,6 +26,7 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	device/vdrv_net_header.c \
 	device/vdrv_net_rx.c \
 	device/vdrv_net_tx.c \
+	queue/vdrv_packed.c \
 	queue/vdrv_queue.c \
 	queue/vdrv_split.c \
 	trait/vdrv_base.c \

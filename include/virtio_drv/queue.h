@@ -53,11 +53,13 @@ struct vdrv_queue_kind {
     /* Makes the ring empty, and chooses the functions in `q`. */
     void (*reset)(struct vdrv_queue *q);
     int (*arm)(struct vdrv_queue *q, uint32_t mode);
-    uint32_t (*outstanding)(const struct vdrv_queue *q);
     bool (*pending)(const struct vdrv_queue *q);
+    /* Undoes the mappings of the chain that slot `number` stands for. */
+    void (*unmap)(struct vdrv_queue *q, uint32_t number);
 };
 
-extern const struct vdrv_queue_kind vdrv_queue_split;
+extern const struct vdrv_queue_kind vdrv_queue_split;  /* 2.7 */
+extern const struct vdrv_queue_kind vdrv_queue_packed; /* 2.8 */
 
 /* How a queue is to be made. */
 struct vdrv_queue_config {
@@ -74,13 +76,14 @@ struct vdrv_queue_config {
 };
 
 /*
- * Private state of one descriptor: of a free one, what comes after it; of the
- * head of a chain that is out, what may come back.
+ * Private state of one descriptor (of a packed ring: of one buffer id): of a
+ * free one, what comes after it; of the head of a chain that is out, what may
+ * come back.  Each ring layout has its own encoding of `link` and `chain`.
  */
 struct vdrv_queue_slot {
-    uint64_t link;  /* the NEXT flag and the number of the next descriptor */
+    uint64_t link;  /* the next one */
     uint32_t limit; /* writable bytes + 1; 0: no chain that is out */
-    uint32_t chain; /* its last descriptor, and how many << 16 */
+    uint32_t chain; /* how many descriptors it has, and more */
 };
 
 /* Private record of one mapping, to undo it. */
@@ -101,6 +104,7 @@ struct vdrv_queue {
     void *desc;
     void *driver;
     void *device;
+    void *desc_end; /* of a packed ring */
     /* What the device cannot write. */
     struct vdrv_queue_slot *slot;
     void **cookie;
@@ -111,13 +115,18 @@ struct vdrv_queue {
     uint32_t nfree;
     uint32_t size;
     uint32_t mask;      /* size - 1; of a split ring */
-    uint32_t free_at;   /* first free descriptor, as an offset in bytes */
-    uint32_t avail_idx; /* next entry to fill, counted on */
-    uint16_t published; /* as the device was told */
-    uint16_t used_idx;  /* next entry to look at */
-    uint16_t avail_wrap;
-    uint16_t used_wrap;
+    uint32_t free_at;   /* first free descriptor or buffer id */
+    uint32_t avail_idx; /* chains added, counted on */
+    uint16_t published; /* of these, as the device was told */
+    uint16_t used_idx;  /* chains that came back, counted on */
     uint32_t event_idx; /* EVENT_IDX was negotiated */
+    /* Of a packed ring: places, in bytes from its end, so below 0. */
+    int32_t avail_at;   /* to fill next */
+    int32_t batch_at;   /* first one that the device was not told of */
+    int32_t used_at;    /* to come back next */
+    uint32_t avail_tag; /* AVAIL and USED as they are now written, */
+    uint32_t used_tag;  /* and as they are in a used descriptor */
+    uint32_t held_tag;  /* of the one at batch_at; 0: nothing was added */
     struct vdrv_notify notify;
     /* Seldom used from here. */
     struct vdrv_queue_stats stats;

@@ -2,7 +2,7 @@
 /*
  * Shared memory: single accesses and their order.  Every word that a device
  * may write is read through shared_load*(), exactly once per value; what a
- * device must not see too early is published with shared_publish16().  Both
+ * device must not see too early is published with shared_publish*().  Both
  * are ordinary acquire and release accesses, which ThreadSanitizer and Relacy
  * understand; the one full fence is vdrv__full_fence() (2.7.13.4.1, 2.8.21).
  *
@@ -81,6 +81,38 @@ static inline void shared_publish16(struct le16 *p, uint16_t v)
 #else
     vdrv__full_fence();
     *(volatile uint16_t *)&p->raw = VDRV__SWAP16(v);
+#endif
+}
+
+/* The same for the words of a packed ring. */
+static inline uint32_t shared_consume32(const struct le32 *p)
+{
+#if VDRV__HAVE_ATOMICS
+    return VDRV__SWAP32(__atomic_load_n(&p->raw, __ATOMIC_ACQUIRE));
+#else
+    uint32_t v = *(const volatile uint32_t *)&p->raw;
+
+    vdrv__full_fence();
+    return VDRV__SWAP32(v);
+#endif
+}
+
+static inline void shared_store32(struct le32 *p, uint32_t v)
+{
+#if VDRV__HAVE_ATOMICS
+    __atomic_store_n(&p->raw, VDRV__SWAP32(v), __ATOMIC_RELAXED);
+#else
+    *(volatile uint32_t *)&p->raw = VDRV__SWAP32(v);
+#endif
+}
+
+static inline void shared_publish32(struct le32 *p, uint32_t v)
+{
+#if VDRV__HAVE_ATOMICS
+    __atomic_store_n(&p->raw, VDRV__SWAP32(v), __ATOMIC_RELEASE);
+#else
+    vdrv__full_fence();
+    *(volatile uint32_t *)&p->raw = VDRV__SWAP32(v);
 #endif
 }
 

@@ -38,7 +38,7 @@ int vdrv_queue_arm(struct vdrv_queue *q, uint32_t mode)
 
 uint32_t vdrv_queue_outstanding(const struct vdrv_queue *q)
 {
-    return q->error != VDRV_OK ? 0 : q->kind->outstanding(q);
+    return q->error != VDRV_OK ? 0 : (uint16_t)(q->avail_idx - q->used_idx);
 }
 
 bool vdrv_queue_pending(const struct vdrv_queue *q)
@@ -173,6 +173,93 @@ void vdrv__queue_unmap(const struct vdrv_queue *q,
     if (map->dir != 0 && q->hal->dma_unmap != NULL)
         q->hal->dma_unmap(q->hal->ctx, map->ptr, map->dma, map->run, map->dir,
                           q->dma_flags);
+}
+
+int vdrv__queue_next_run(const struct vdrv_queue *q, struct vdrv__runs *r)
+{
+    const bool in = r->k >= r->nout;
+    int err = vdrv__queue_map_run(q, &r->seg[r->k], r->done,
+                                  in ? VDRV_DIR_IN : VDRV_DIR_OUT, &r->map);
+
+    if (err != VDRV_OK)
+        return err;
+    r->total += r->map.run;
+    r->writable += in ? r->map.run : 0;
+    r->outs += in ? 0 : 1;
+    r->count++;
+    r->done += r->map.run;
+    if (r->done == r->seg[r->k].len) {
+        r->done = 0;
+        r->k++;
+    }
+    if (r->total <= VDRV__BYTES_MAX) /* 2.7.5.1, 2.8.5 */
+        return VDRV_OK;
+    vdrv__queue_unmap(q, &r->map);
+    r->count--;
+    return VDRV_ERR_TOO_BIG;
+}
+
+int vdrv__queue_map_table(struct vdrv_queue *q, uint32_t number,
+                          struct vdrv__runs *r)
+{
+    struct vdrv_queue_map *map = q->table_map + (size_t)q->indirect * number;
+    int err = VDRV_OK;
+
+    while (err == VDRV_OK && r->k < r->n) {
+        if (r->count == q->indirect) {
+            err = VDRV__TABLE_FULL;
+            break;
+        }
+        err = vdrv__queue_next_run(q, r);
+        if (err == VDRV_OK)
+            map[r->count - 1] = r->map;
+    }
+    if (err != VDRV_OK) {
+        while (r->count > 0)
+            vdrv__queue_unmap(q, &map[--r->count]);
+        return err;
+    }
+    if (r->count < q->indirect)
+        map[r->count].dir = VDRV__MAP_END;
+    q->map[number].dir = VDRV__MAP_END;
+    return VDRV_OK;
+}
+
+bool vdrv__queue_unmap_table(struct vdrv_queue *q, uint32_t number)
+{
+    const struct vdrv_queue_map *m =
+        q->table_map + (size_t)q->indirect * number;
+
+    if (q->map[number].dir != VDRV__MAP_END)
+        return false;
+    for (uint32_t k = 0; k < q->indirect && m[k].dir != VDRV__MAP_END; k++)
+        vdrv__queue_unmap(q, &m[k]);
+    return true;
+}
+
+bool vdrv_queue_drain(struct vdrv_queue *q, void **cookie)
+{
+    while (q->drained < q->size) {
+        const uint32_t number = q->drained++;
+
+        if (q->slot[number].limit == 0)
+            continue;
+        q->slot[number].limit = 0;
+        q->kind->unmap(q, number);
+        *cookie = q->cookie[number];
+        return true;
+    }
+    return false;
+}
+
+/* ---- What a device says -------------------------------------------------- */
+
+int vdrv__queue_bad_used(struct vdrv_queue *q, uint32_t good)
+{
+    const int err = vdrv__queue_protocol(
+        q, "used element with an id or a length that was not posted; queue");
+
+    return good > 0 ? (int)good : err;
 }
 
 /* ---- Making and unmaking ------------------------------------------------ */

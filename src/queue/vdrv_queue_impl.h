@@ -8,6 +8,16 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+/* Not cloned for the constants it is called with, either. */
+#if defined(__clang__)
+#define NOINLINE static __attribute__((noinline))
+#else
+#define NOINLINE static __attribute__((noipa))
+#endif
+
+#define VDRV__BYTES_MAX 0xfffffffeu /* limit is one more and fits 32 bits */
+
 /* Writes the doorbell; returns 1, for a tail call from kick. */
 int vdrv__queue_notify(struct vdrv_queue *q);
 
@@ -16,6 +26,25 @@ int vdrv__queue_protocol(struct vdrv_queue *q, const char *rule);
 
 /* The answer when a chain finds no room: INVALID, TOO_BIG or AGAIN. */
 int vdrv__queue_refuse(const struct vdrv_queue *q, uint64_t nsegs);
+
+/*
+ * A length that the fast check refused.  2.7.8.2: a chain without writable
+ * part has length 0, but many devices say something else: that is harmless
+ * and counted.
+ */
+static inline bool vdrv__queue_excuse(struct vdrv_queue *q,
+                                      const struct vdrv_queue_slot *s,
+                                      uint32_t *len)
+{
+    if (s->limit != 1)
+        return false;
+    q->stats.bad_len++;
+    *len = 0;
+    return true;
+}
+
+/* A used element that cannot be, after `good` of them: what reap answers. */
+int vdrv__queue_bad_used(struct vdrv_queue *q, uint32_t good);
 
 /* Segments shorter than this are translated in two comparisons. */
 #define VDRV__SHORT_SEG 0x1000000u
@@ -71,5 +100,34 @@ int vdrv__queue_map_run(const struct vdrv_queue *q, const struct vdrv_seg *seg,
                         struct vdrv_queue_map *map);
 void vdrv__queue_unmap(const struct vdrv_queue *q,
                        const struct vdrv_queue_map *map);
+
+/* A walk over the runs of a chain that may need mapping. */
+struct vdrv__runs {
+    const struct vdrv_seg *seg;
+    uint64_t n;    /* segments, */
+    uint32_t nout; /* of these readable */
+    uint32_t k;    /* where it is, */
+    uint32_t done; /* and how far in */
+    uint64_t total;
+    uint64_t writable;
+    uint32_t count;            /* runs so far, */
+    uint32_t outs;             /* of these readable */
+    struct vdrv_queue_map map; /* the last of them */
+};
+
+/* The next run, mapped; more follow while k < n. */
+int vdrv__queue_next_run(const struct vdrv_queue *q, struct vdrv__runs *r);
+
+#define VDRV__MAP_END    0x80000000u /* ends the records of an indirect table */
+#define VDRV__TABLE_FULL 1
+
+/*
+ * Maps a whole chain into the records of slot `number`'s indirect table, or
+ * nothing of it: an error, or VDRV__TABLE_FULL.
+ */
+int vdrv__queue_map_table(struct vdrv_queue *q, uint32_t number,
+                          struct vdrv__runs *r);
+/* The same undone; false when the chain is not in a table. */
+bool vdrv__queue_unmap_table(struct vdrv_queue *q, uint32_t number);
 
 #endif

@@ -18,9 +18,7 @@
 #include "../spec/virtio_ring.h"
 #include "vdrv_queue_impl.h"
 
-#define CHAIN_MAPPED 0x8000u     /* the chain has mappings to undo */
-#define MAP_END      0x80000000u /* ends the records of an indirect table */
-#define BYTES_MAX    0xfffffffeu /* limit is one more and fits 32 bits */
+#define CHAIN_MAPPED 0x8000u /* the chain has mappings to undo */
 
 static struct le16 *used_event(const struct vdrv_queue *q)
 {
@@ -131,51 +129,38 @@ static void unmap_some(struct vdrv_queue *q, uint32_t at, uint32_t count)
 static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
                       uint32_t nout, uint32_t nin)
 {
-    const uint64_t n = (uint64_t)nout + nin;
+    struct vdrv__runs r = {.seg = seg, .n = (uint64_t)nout + nin, .nout = nout};
     const uint32_t head = q->free_at;
-    uint32_t at = head, tail = head, chain, count = 0;
-    uint64_t total = 0, writable = 0, rest = 0;
-    int err = n == 0 || n > q->nfree ? vdrv__queue_refuse(q, n) : VDRV_OK;
+    uint32_t at = head, tail = head, chain;
+    uint64_t rest = 0;
+    int err = r.n == 0 || r.n > q->nfree ? vdrv__queue_refuse(q, r.n) : VDRV_OK;
 
-    for (uint32_t k = 0, done = 0; err == VDRV_OK && k < n;) {
-        const bool in = k >= nout;
-        struct vdrv_queue_map m;
+    while (err == VDRV_OK && r.k < r.n) {
+        const bool in = r.k >= nout;
 
-        if (count == q->max_chain || count == q->nfree) {
-            err = vdrv__queue_refuse(q, (uint64_t)count + 1);
-            break;
-        }
-        err = vdrv__queue_map_run(q, &seg[k], done,
-                                  in ? VDRV_DIR_IN : VDRV_DIR_OUT, &m);
+        if (r.count == q->max_chain || r.count == q->nfree)
+            err = vdrv__queue_refuse(q, (uint64_t)r.count + 1);
+        else
+            err = vdrv__queue_next_run(q, &r);
         if (err != VDRV_OK)
             break;
         if (q->map != NULL)
-            q->map[NUMBER(at)] = m;
-        total += m.run;
-        writable += in ? m.run : 0;
-        rest = m.run | VIRTQ_DESC_FLAG(in ? VIRTQ_DESC_F_WRITE : 0);
-        desc_at(q, at)->addr = le64(m.dma);
+            q->map[NUMBER(at)] = r.map;
+        rest = r.map.run | VIRTQ_DESC_FLAG(in ? VIRTQ_DESC_F_WRITE : 0);
+        desc_at(q, at)->addr = le64(r.map.dma);
         desc_at(q, at)->rest = le64(rest | slot_at(q, at)->link);
         tail = at;
         at = link_next(slot_at(q, at)->link);
-        count++;
-        done += m.run;
-        if (done == seg[k].len) {
-            done = 0;
-            k++;
-        }
     }
-    if (err == VDRV_OK && total > BYTES_MAX) /* 2.7.5.1 */
-        err = VDRV_ERR_TOO_BIG;
     if (err != VDRV_OK) {
-        unmap_some(q, head, count);
+        unmap_some(q, head, r.count);
         return err;
     }
     desc_at(q, tail)->rest = le64(rest);
-    chain = chain_of(tail, count);
+    chain = chain_of(tail, r.count);
     if (q->map != NULL)
         chain |= CHAIN_MAPPED;
-    return commit(q, head, chain, count, at, (uint32_t)writable + 1);
+    return commit(q, head, chain, r.count, at, (uint32_t)r.writable + 1);
 }
 
 /* A chain being written: everything here lives in registers. */
@@ -186,14 +171,6 @@ struct chain {
     uint64_t total;
     uint64_t writable;
 };
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-/* Not cloned for the constants it is called with, either. */
-#if defined(__clang__)
-#define NOINLINE static __attribute__((noinline))
-#else
-#define NOINLINE static __attribute__((noipa))
-#endif
 
 /* Appends one segment; false when it may need mapping. */
 ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
@@ -239,47 +216,7 @@ ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
 }
 
 /* No three short segments exceed what a chain may hold. */
-_Static_assert(3 * (uint64_t)VDRV__SHORT_SEG < BYTES_MAX, "2.7.5.1");
-
-NOINLINE int add_out(struct vdrv_queue *q, const struct vdrv_seg *seg,
-                     uint32_t nout, uint32_t nin, void *cookie)
-{
-    (void)nout;
-    (void)nin;
-    return add_shape(q, seg, 1, 0, cookie);
-}
-
-NOINLINE int add_out2(struct vdrv_queue *q, const struct vdrv_seg *seg,
-                      uint32_t nout, uint32_t nin, void *cookie)
-{
-    (void)nout;
-    (void)nin;
-    return add_shape(q, seg, 2, 0, cookie);
-}
-
-NOINLINE int add_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
-                    uint32_t nout, uint32_t nin, void *cookie)
-{
-    (void)nout;
-    (void)nin;
-    return add_shape(q, seg, 0, 1, cookie);
-}
-
-NOINLINE int add_out_in2(struct vdrv_queue *q, const struct vdrv_seg *seg,
-                         uint32_t nout, uint32_t nin, void *cookie)
-{
-    (void)nout;
-    (void)nin;
-    return add_shape(q, seg, 1, 2, cookie);
-}
-
-NOINLINE int add_out2_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
-                         uint32_t nout, uint32_t nin, void *cookie)
-{
-    (void)nout;
-    (void)nin;
-    return add_shape(q, seg, 2, 1, cookie);
-}
+_Static_assert(3 * (uint64_t)VDRV__SHORT_SEG < VDRV__BYTES_MAX, "2.7.5.1");
 
 #endif
 
@@ -297,33 +234,14 @@ NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
         if (!append(q, &seg[k], k >= nout, false, &c))
             return add_mapped(q, seg, nout, nin);
     }
-    if (c.total > BYTES_MAX) /* 2.7.5.1 */
+    if (c.total > VDRV__BYTES_MAX) /* 2.7.5.1 */
         return VDRV_ERR_TOO_BIG;
     desc_at(q, c.tail)->rest = le64(c.rest);
     return commit(q, head, chain_of(c.tail, (uint32_t)n), (uint32_t)n, c.at,
                   (uint32_t)c.writable + 1);
 }
 
-static int add_direct(struct vdrv_queue *q, const struct vdrv_seg *seg,
-                      uint32_t nout, uint32_t nin, void *cookie)
-{
-#if !defined(__OPTIMIZE_SIZE__)
-    if (nout == 1) {
-        if (nin == 2)
-            return add_out_in2(q, seg, nout, nin, cookie);
-        if (nin == 0)
-            return add_out(q, seg, nout, nin, cookie);
-    } else if (nout == 2) {
-        if (nin == 0)
-            return add_out2(q, seg, nout, nin, cookie);
-        if (nin == 1)
-            return add_out2_in(q, seg, nout, nin, cookie);
-    } else if (nout == 0 && nin == 1) {
-        return add_in(q, seg, nout, nin, cookie);
-    }
-#endif
-    return add_any(q, seg, nout, nin, cookie);
-}
+#include "vdrv_queue_shapes.h"
 
 /* 2.7.5.3: one descriptor that refers to a table of the head's own. */
 static int commit_indirect(struct vdrv_queue *q, uint32_t n, uint32_t writable,
@@ -342,52 +260,28 @@ static int commit_indirect(struct vdrv_queue *q, uint32_t n, uint32_t writable,
 static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
                                uint32_t nout, uint32_t nin)
 {
-    const uint32_t n = nout + nin;
-    const size_t base = (size_t)q->indirect * NUMBER(q->free_at);
+    struct vdrv__runs r = {.seg = seg, .n = (uint64_t)nout + nin, .nout = nout};
+    const uint32_t number = NUMBER(q->free_at);
+    const size_t base = (size_t)q->indirect * number;
     struct virtq_desc *table = (struct virtq_desc *)q->tables + base;
-    struct vdrv_queue_map *map;
-    uint64_t total = 0, writable = 0;
-    uint32_t count = 0;
-    int err = VDRV_OK;
+    const struct vdrv_queue_map *map;
+    int err;
 
     if (q->table_map == NULL) /* nothing can be mapped: say why */
         return add_mapped(q, seg, nout, nin);
     map = q->table_map + base;
-    for (uint32_t k = 0, done = 0; k < n && count < q->indirect;) {
-        const bool in = k >= nout;
-
-        err = vdrv__queue_map_run(q, &seg[k], done,
-                                  in ? VDRV_DIR_IN : VDRV_DIR_OUT, &map[count]);
-        if (err != VDRV_OK)
-            break;
-        total += map[count].run;
-        writable += in ? map[count].run : 0;
-        table[count].addr = le64(map[count].dma);
-        table[count].rest = le64(map[count].run | link_to(AT(count + 1)) |
-                                 VIRTQ_DESC_FLAG(in ? VIRTQ_DESC_F_WRITE : 0));
-        done += map[count++].run;
-        if (done == seg[k].len) {
-            done = 0;
-            if (++k == n) {
-                table[count - 1].rest =
-                    le64(map[count - 1].run |
-                         VIRTQ_DESC_FLAG(in ? VIRTQ_DESC_F_WRITE : 0));
-                if (total > BYTES_MAX) {
-                    err = VDRV_ERR_TOO_BIG;
-                    break;
-                }
-                if (count < q->indirect)
-                    map[count].dir = MAP_END;
-                q->map[NUMBER(q->free_at)].dir = MAP_END;
-                return commit_indirect(q, count, (uint32_t)writable,
-                                       CHAIN_MAPPED);
-            }
-        }
+    err = vdrv__queue_map_table(q, number, &r);
+    if (err == VDRV__TABLE_FULL) /* as a plain chain */
+        return add_mapped(q, seg, nout, nin);
+    if (err != VDRV_OK)
+        return err;
+    for (uint32_t k = 0; k < r.count; k++) {
+        table[k].addr = le64(map[k].dma);
+        table[k].rest =
+            le64(map[k].run | (k + 1 < r.count ? link_to(AT(k + 1)) : 0) |
+                 VIRTQ_DESC_FLAG(k >= r.outs ? VIRTQ_DESC_F_WRITE : 0));
     }
-    while (count > 0)
-        vdrv__queue_unmap(q, &map[--count]);
-    /* More runs than a table holds: as a plain chain. */
-    return err != VDRV_OK ? err : add_mapped(q, seg, nout, nin);
+    return commit_indirect(q, r.count, (uint32_t)r.writable, CHAIN_MAPPED);
 }
 
 static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
@@ -417,7 +311,7 @@ static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
         table[k].rest = le64(len | link_to(AT(k + 1)) |
                              VIRTQ_DESC_FLAG(VIRTQ_DESC_F_WRITE));
     }
-    if (unlikely(readable + writable > BYTES_MAX)) /* 2.7.5.1 */
+    if (unlikely(readable + writable > VDRV__BYTES_MAX)) /* 2.7.5.1 */
         return VDRV_ERR_TOO_BIG;
     table[n - 1].rest = le64(
         seg[n - 1].len | VIRTQ_DESC_FLAG(nin != 0 ? VIRTQ_DESC_F_WRITE : 0));
@@ -456,47 +350,12 @@ static int kick(struct vdrv_queue *q)
 /* ---- Reaping ------------------------------------------------------------ */
 
 /* Undoes the mappings of a chain that came back. */
-static void unmap_chain(struct vdrv_queue *q, uint32_t at)
+static void unmap_chain(struct vdrv_queue *q, uint32_t number)
 {
-    const uint32_t tail = chain_tail(slot_at(q, at)->chain);
-    const uint32_t head = NUMBER(at);
+    const uint32_t chain = q->slot[number].chain;
 
-    if (q->map[head].dir == MAP_END) { /* the chain is in a table */
-        const struct vdrv_queue_map *m =
-            q->table_map + (size_t)q->indirect * head;
-
-        for (uint32_t k = 0; k < q->indirect && m[k].dir != MAP_END; k++)
-            vdrv__queue_unmap(q, &m[k]);
-        return;
-    }
-    for (;; at = link_next(slot_at(q, at)->link)) {
-        vdrv__queue_unmap(q, &q->map[NUMBER(at)]);
-        if (at == tail)
-            break;
-    }
-}
-
-/*
- * A length that the fast check refused.  2.7.8.2: a chain without writable
- * part has length 0, but many devices say something else: that is harmless
- * and counted.
- */
-static bool excuse_length(struct vdrv_queue *q, const struct vdrv_queue_slot *s,
-                          uint32_t *len)
-{
-    if (s->limit != 1)
-        return false;
-    q->stats.bad_len++;
-    *len = 0;
-    return true;
-}
-
-static int broken_element(struct vdrv_queue *q, uint32_t good)
-{
-    const int err = vdrv__queue_protocol(
-        q, "used element with an id or a length that was not posted; queue");
-
-    return good > 0 ? (int)good : err;
+    if ((chain & CHAIN_MAPPED) != 0 && !vdrv__queue_unmap_table(q, number))
+        unmap_some(q, AT(number), chain_count(chain));
 }
 
 ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
@@ -522,10 +381,10 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
         if (unlikely(id > mask))
             break;
         s = slot_at(q, AT(id));
-        if (unlikely(len >= s->limit) && !excuse_length(q, s, &len))
+        if (unlikely(len >= s->limit) && !vdrv__queue_excuse(q, s, &len))
             break;
-        if (mapped && (s->chain & CHAIN_MAPPED) != 0)
-            unmap_chain(q, AT(id));
+        if (mapped)
+            unmap_chain(q, id);
         out->cookie = q->cookie[id];
         out->len = len;
         s->limit = 0;
@@ -537,7 +396,7 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     q->free_at = free_at;
     q->nfree = nfree;
     n -= end - pos;
-    return likely(pos == end) ? (int)n : broken_element(q, n);
+    return likely(pos == end) ? (int)n : vdrv__queue_bad_used(q, n);
 }
 
 static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
@@ -549,23 +408,6 @@ static int reap_mapped(struct vdrv_queue *q, struct vdrv_used *out,
                        uint32_t max)
 {
     return reap_some(q, out, max, true);
-}
-
-bool vdrv_queue_drain(struct vdrv_queue *q, void **cookie)
-{
-    while (q->drained < q->size) {
-        const uint32_t head = q->drained++;
-        struct vdrv_queue_slot *s = &q->slot[head];
-
-        if (s->limit == 0)
-            continue;
-        s->limit = 0;
-        if ((s->chain & CHAIN_MAPPED) != 0)
-            unmap_chain(q, AT(head));
-        *cookie = q->cookie[head];
-        return true;
-    }
-    return false;
 }
 
 /* ---- Interrupt suppression ---------------------------------------------- */
@@ -591,11 +433,6 @@ static int split_arm(struct vdrv_queue *q, uint32_t mode)
         return 0;
     vdrv__full_fence(); /* 2.7.14: the wish is seen before the index is read */
     return (uint16_t)(shared_load16(&used->idx) - q->used_idx) > ahead;
-}
-
-static uint32_t split_outstanding(const struct vdrv_queue *q)
-{
-    return (uint16_t)(q->avail_idx - q->used_idx);
 }
 
 static bool split_pending(const struct vdrv_queue *q)
@@ -630,6 +467,6 @@ const struct vdrv_queue_kind vdrv_queue_split = {
     .layout = split_layout,
     .reset = split_reset,
     .arm = split_arm,
-    .outstanding = split_outstanding,
     .pending = split_pending,
+    .unmap = unmap_chain,
 };

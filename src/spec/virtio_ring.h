@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The split virtqueue in memory (VirtIO 1.4, 2.7). */
+/* The virtqueues in memory: split (VirtIO 1.4, 2.7) and packed (2.8). */
 #ifndef VDRV_SPEC_VIRTIO_RING_H
 #define VDRV_SPEC_VIRTIO_RING_H
 
@@ -45,9 +45,33 @@ struct virtq_used {
 
 #define VIRTQ_USED_F_NO_NOTIFY 1u
 
+/* 2.8.13.  Its last two fields are made and stored as one word. */
+struct pvirtq_desc {
+    struct le64 addr;
+    struct le32 len;
+    struct le32 tag; /* id, flags << 16 */
+};
+
+#define PVIRTQ_DESC_FLAG(f) ((uint32_t)(f) << 16)
+#define PVIRTQ_DESC_F_AVAIL 0x80u
+#define PVIRTQ_DESC_F_USED  0x8000u
+
+/* 2.8.14: off | wrap << 15 | flags << 16, made and stored as one word. */
+struct pvirtq_event_suppress {
+    struct le32 word;
+};
+
+#define PVIRTQ_EVENT_WRAP    0x8000u
+#define PVIRTQ_EVENT_FLAG(f) ((uint32_t)(f) << 16)
+#define PVIRTQ_EVENT_ENABLE  0u
+#define PVIRTQ_EVENT_DISABLE 1u
+#define PVIRTQ_EVENT_DESC    2u
+
 _Static_assert(sizeof(struct virtq_desc) == 16, "2.7");
 _Static_assert(offsetof(struct virtq_avail, ring) == 4, "2.7.6");
 _Static_assert(offsetof(struct virtq_used, ring) == 4, "2.7.8");
 _Static_assert(sizeof(struct virtq_used_elem) == 8, "2.7.8");
+_Static_assert(sizeof(struct pvirtq_desc) == 16, "2.8.13");
+_Static_assert(sizeof(struct pvirtq_event_suppress) == 4, "2.8.14");
 
 #endif

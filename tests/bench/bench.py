@@ -32,7 +32,7 @@ class Row:
 
 
 # Instructions per request: (segments, batch) -> goal now, Linux 6.1 recorded.
-RING = {
+SPLIT = {
     ("direct", 1, 1): (None, 355), ("direct", 1, 32): (108, 283),
     ("direct", 2, 1): (None, 442), ("direct", 2, 32): (130, 370),
     ("direct", 3, 1): (None, 506), ("direct", 3, 32): (155, 434),
@@ -40,6 +40,16 @@ RING = {
     ("indirect", 2, 1): (None, 623), ("indirect", 2, 32): (None, 593),
     ("indirect", 3, 1): (None, 681), ("indirect", 3, 32): (None, 651),
 }
+PACKED = {
+    ("direct", 1, 1): (None, 405), ("direct", 1, 32): (106, 317),
+    ("direct", 2, 1): (None, 504), ("direct", 2, 32): (122, 416),
+    ("direct", 3, 1): (None, 577), ("direct", 3, 32): (142, 491),
+    ("indirect", 1, 1): (None, 406), ("indirect", 1, 32): (None, 318),
+    ("indirect", 2, 1): (None, 611), ("indirect", 2, 32): (None, 564),
+    ("indirect", 3, 1): (None, 661), ("indirect", 3, 32): (None, 614),
+}
+# Name in a row, prefix of the program's layout, figures.
+KINDS = (("split", "", SPLIT), ("packed", "packed-", PACKED))
 
 
 def run(*command: str) -> str:
@@ -78,14 +88,21 @@ def ring_rows() -> list[Row]:
         return [Row("ir.ring", None, "instructions",
                     why="valgrind is not installed")]
     rows = []
-    for (layout, segs, batch), (goal, linux) in RING.items():
-        rows.append(Row(f"ir.ring.split.{layout}.seg{segs}.b{batch}",
-                        instructions(layout, segs, batch), "instructions",
-                        goal, "Linux 6.1 (recorded)", linux))
-    for size in (8, 32768):
-        rows.append(Row(f"ir.ring.split.direct.seg1.b1.size{size}",
-                        instructions("direct", 1, 1, size), "instructions",
-                        rows[0].value))
+    for kind, prefix, figures in KINDS:
+        for (layout, segs, batch), (goal, linux) in figures.items():
+            rows.append(Row(f"ir.ring.{kind}.{layout}.seg{segs}.b{batch}",
+                            instructions(prefix + layout, segs, batch),
+                            "instructions", goal, "Linux 6.1 (recorded)",
+                            linux))
+    by_name = {r.name: r.value for r in rows}
+    rows += [Row(f"ir.ring.split.direct.seg1.b1.size{size}",
+                 instructions("direct", 1, 1, size), "instructions",
+                 by_name["ir.ring.split.direct.seg1.b1"])
+             for size in (8, 32768)]
+    # A chain that reaches the end of a packed ring takes the general path.
+    rows += [Row(f"ir.ring.packed.direct.seg1.b1.size{size}",
+                 instructions("packed-direct", 1, 1, size), "instructions")
+             for size in (8, 100, 32768)]
     return rows
 
 
@@ -100,8 +117,9 @@ def driver_rows() -> list[Row]:
 
 
 def time_rows() -> list[Row]:
-    return [Row(f"ns.ring.split.direct.seg{segs}.b{batch}",
-                nanoseconds("direct", segs, batch), "ns")
+    return [Row(f"ns.ring.{kind}.direct.seg{segs}.b{batch}",
+                nanoseconds(prefix + "direct", segs, batch), "ns")
+            for kind, prefix, _ in KINDS
             for segs in (1, 3) for batch in (1, 32)]
 
 
@@ -147,7 +165,8 @@ def bytes_rows() -> list[Row]:
     """Ring memory and private memory of one entry, without dma_map."""
     per = run(str(BENCH / "bench_ring"), "bytes", "0", "0", "0").split()
     return [Row("bytes.split.per_entry", float(per[0]), "bytes shared"),
-            Row("bytes.split.per_entry_private", float(per[1]), "bytes")]
+            Row("bytes.packed.per_entry", float(per[2]), "bytes shared"),
+            Row("bytes.per_entry_private", float(per[1]), "bytes")]
 
 
 def show(rows: list[Row]) -> None:

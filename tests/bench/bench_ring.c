@@ -7,11 +7,12 @@
  *
  *     bench_ring <layout> <segments> <batch> <requests> [ring size]
  *
- * prints "requests ns-per-request"; layout is direct, indirect or noevent.
+ * prints "requests ns-per-request"; layout is direct, indirect or noevent, and
+ * any of these with "packed-" in front.
  *
  *     bench_ring bytes 0 0 0
  *
- * prints the bytes per entry of a large ring: shared, private.
+ * prints the bytes per entry of a large ring: shared, private, shared packed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,12 @@ struct desc {
     uint64_t addr;
     uint32_t len;
     uint16_t flags, next;
+};
+
+struct pdesc {
+    uint64_t addr;
+    uint32_t len;
+    uint32_t tag; /* id, flags << 16 */
 };
 
 /* ---- A transport that is only memory ------------------------------------- */
@@ -84,8 +91,71 @@ static void bench_free(void *ctx, void *ptr, uint64_t dma, size_t size,
 
 static uint16_t dev_seen;
 
-/* Completes everything published; writes length 0, or all that is writable. */
-static __attribute__((noinline)) void dev_answer(void)
+static bool dev_packed;
+
+/* A slot, and AVAIL and USED of a descriptor that is used there. */
+struct place {
+    uint32_t slot, wrap;
+};
+
+static struct place dev_avail = {0, 0x80800000u}, dev_used = {0, 0x80800000u};
+
+static void dev_move(struct place *p, uint32_t n)
+{
+    p->slot += n;
+    if (p->slot >= area.size) {
+        p->slot -= area.size;
+        p->wrap ^= 0x80800000u;
+    }
+}
+
+/*
+ * Completes everything published, the first of it last; writes length 0, or
+ * all that is writable.
+ */
+static __attribute__((noinline)) void dev_answer_packed(void)
+{
+    struct pdesc *desc = (struct pdesc *)(uintptr_t)area.desc, *first = NULL;
+    uint32_t *event = (uint32_t *)(uintptr_t)area.device;
+    uint32_t first_tag = 0, head;
+
+    for (; head = __atomic_load_n(&desc[dev_avail.slot].tag, __ATOMIC_ACQUIRE),
+           ((head ^ dev_avail.wrap) & 0x80800000u) == 0x80000000u;) {
+        struct pdesc *d, *used = &desc[dev_used.slot];
+        uint32_t len = 0, n = 0, tag, id;
+
+        do {
+            d = &desc[dev_avail.slot];
+            tag = d->tag;
+            len += tag & 0x20000u ? d->len : 0;
+            n++;
+            dev_move(&dev_avail, 1);
+        } while (tag & 0x10000u);
+        if (tag & 0x40000u) {
+            struct pdesc *table = (struct pdesc *)(uintptr_t)d->addr;
+
+            for (uint32_t i = 0; i < d->len / sizeof(*d); i++)
+                len += table[i].tag & 0x20000u ? table[i].len : 0;
+        }
+        id = tag & 0xffffu;
+        used->len = len;
+        tag = id | dev_used.wrap;
+        if (first == NULL) {
+            first = used;
+            first_tag = tag;
+        } else {
+            __atomic_store_n(&used->tag, tag, __ATOMIC_RELEASE);
+        }
+        dev_move(&dev_used, n);
+    }
+    if (first != NULL)
+        __atomic_store_n(&first->tag, first_tag, __ATOMIC_RELEASE);
+    /* wants to hear of the next one */
+    *event = dev_avail.slot | dev_avail.wrap >> 31 << 15 | 0x20000u;
+}
+
+/* The same for a split ring. */
+static __attribute__((noinline)) void dev_answer_split(void)
 {
     struct desc *desc = (struct desc *)(uintptr_t)area.desc;
     uint16_t *avail = (uint16_t *)(uintptr_t)area.driver;
@@ -112,6 +182,14 @@ static __attribute__((noinline)) void dev_answer(void)
     __atomic_store_n(&used[1], idx, __ATOMIC_RELEASE);
     /* avail_event: wants to hear of the next one */
     *(uint16_t *)(void *)(elem + 2 * area.size) = idx;
+}
+
+static void dev_answer(void)
+{
+    if (dev_packed)
+        dev_answer_packed();
+    else
+        dev_answer_split();
 }
 
 /* ---- The driver's side ---------------------------------------------------- */
@@ -164,22 +242,28 @@ int drv_reap(struct vdrv_queue *q, struct vdrv_used *used, unsigned max)
     return vdrv_queue_reap(q, used, max);
 }
 
+#define PACKED "packed-"
+
 static void make_queue(struct vdrv_queue *q, struct vdrv_transport *t,
                        const char *layout)
 {
     static struct vdrv_hal hal = {.direct_size = UINT64_MAX,
                                   .dma_alloc = bench_alloc,
                                   .dma_free = bench_free};
-    const bool indirect = strcmp(layout, "indirect") == 0;
+    const char *const kind = layout + (dev_packed ? strlen(PACKED) : 0);
+    const bool indirect = strcmp(kind, "indirect") == 0;
     struct vdrv_queue_config cfg = {.vector = VDRV_NO_VECTOR,
-                                    .indirect = indirect ? 4 : 0};
+                                    .indirect = indirect ? 4 : 0,
+                                    .packed = &vdrv_queue_packed};
 
     memset(t, 0, sizeof(*t));
     t->ops = &bench_ops;
     t->hal = &hal;
     t->dma_limit = UINT64_MAX;
     t->features[0] = UINT64_C(1) << 32;
-    if (strcmp(layout, "noevent") != 0)
+    if (dev_packed)
+        t->features[0] |= UINT64_C(1) << 34;
+    if (strcmp(kind, "noevent") != 0)
         t->features[0] |= UINT64_C(1) << 29;
     if (indirect)
         t->features[0] |= UINT64_C(1) << 28;
@@ -196,8 +280,9 @@ static int print_bytes(void)
     size_t part[3];
     const uint32_t n = 1024;
 
-    printf("%.2f %.2f\n", (double)vdrv_queue_split.layout(n, part) / n,
-           (double)vdrv_queue_work_size(&hal, n, 0) / n);
+    printf("%.2f %.2f %.2f\n", (double)vdrv_queue_split.layout(n, part) / n,
+           (double)vdrv_queue_work_size(&hal, n, 0) / n,
+           (double)vdrv_queue_packed.layout(n, part) / n);
     return 0;
 }
 
@@ -222,6 +307,7 @@ int main(int argc, char **argv)
         ring_size = (uint32_t)atoi(argv[5]);
     if (batch < 1 || batch > MAX_BATCH || nseg < 1 || nseg > 3)
         return 2;
+    dev_packed = strncmp(argv[1], PACKED, strlen(PACKED)) == 0;
     make_queue(&q, &t, argv[1]);
     clock_gettime(CLOCK_MONOTONIC, &a);
     if (batch * nseg > ring_size)

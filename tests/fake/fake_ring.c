@@ -21,6 +21,7 @@ void fake_queue_free(struct fake_queue *q)
     q->owner = NULL;
     q->link = NULL;
     q->alloc = 0;
+    fake_packed_free(q);
 }
 
 static void queue_alloc(struct fake_queue *q)
@@ -53,12 +54,13 @@ void fake_queue_start(struct fake_queue *q)
 
     q->event_idx = fake_dev_has(d, FAKE_F_EVENT_IDX);
     q->indirect = fake_dev_has(d, FAKE_F_INDIRECT_DESC);
-    q->ring = &fake_split_ops;
+    queue_alloc(q);
+    q->ring = fake_dev_has(d, FAKE_F_RING_PACKED) ? &fake_packed_ops
+                                                  : &fake_split_ops;
     if (!q->ring->start(q)) {
         q->ring = NULL;
         return;
     }
-    queue_alloc(q);
     q->ring->hint(q);
 }
 
@@ -108,6 +110,11 @@ void fake_queue_done(struct fake_queue *q, const struct fake_chain *c,
 {
     fake_queue_push(q, c, len);
     fake_queue_publish(q);
+}
+
+uint16_t fake_queue_offered(struct fake_queue *q)
+{
+    return q->ring ? q->ring->offered(q) : 0;
 }
 
 void fake_queue_hint(struct fake_queue *q)

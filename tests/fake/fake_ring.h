@@ -3,7 +3,8 @@
  * The device side of a virtqueue, written to the specification and not to any
  * driver: pops the chains a driver made available, checks every rule a driver
  * must keep, and pushes used elements in whatever order is asked for.  The
- * layout is behind a table of functions; the split ring is in fake_split.c.
+ * layout is behind a table of functions; the split ring is in fake_split.c, the
+ * packed one in fake_packed.c.
  *
  * The raw writers at the end are for hostile devices.
  */
@@ -55,6 +56,8 @@ struct fake_ring_ops {
     bool (*start)(struct fake_queue *q);
     /* Takes the next chain; false when there is none. */
     bool (*pop)(struct fake_queue *q, struct fake_chain *c);
+    /* Chains that wait to be taken. */
+    uint16_t (*offered)(struct fake_queue *q);
     /* The chain's entries are the driver's again. */
     void (*release)(struct fake_queue *q, const struct fake_chain *c);
     /* Writes a used element, not visible yet. */
@@ -69,6 +72,15 @@ struct fake_ring_ops {
 };
 
 extern const struct fake_ring_ops fake_split_ops;
+extern const struct fake_ring_ops fake_packed_ops;
+
+/* Where something is in a packed ring. */
+struct fake_packed_place {
+    uint16_t slot;
+    bool wrap;
+};
+
+struct fake_packed_state;
 
 /* A chain that the device has, by id. */
 struct fake_slot {
@@ -105,13 +117,14 @@ struct fake_queue {
     uint16_t next_avail;  /* next entry to look at */
     uint16_t next_used;   /* next entry to write */
     uint16_t told_used;   /* used index as published */
-    uint16_t event_asked; /* the avail_event we wrote last */
-    uint16_t flags_asked; /* the used flags we wrote last */
+    uint16_t event_asked; /* the avail_event (off/wrap) we wrote last */
+    uint16_t flags_asked; /* the used (event) flags we wrote last */
     uint32_t in_flight;   /* chains popped and not pushed */
     struct fake_slot *slot;
     uint16_t *owner; /* per descriptor: head + 1 of the chain that has it */
     uint16_t *link;  /* our copy of its next */
     uint16_t alloc;  /* entries of the three arrays */
+    struct fake_packed_state *packed;
 };
 
 /* ---- Devices -------------------------------------------------------- */
@@ -139,6 +152,8 @@ void fake_queue_done(struct fake_queue *q, const struct fake_chain *c,
  * element by other means.
  */
 void fake_queue_forget(struct fake_queue *q, const struct fake_chain *c);
+/* Chains that wait to be taken: as published by the driver. */
+uint16_t fake_queue_offered(struct fake_queue *q);
 /* The hint has changed: write it. */
 void fake_queue_hint(struct fake_queue *q);
 
@@ -171,6 +186,28 @@ void fake_split_scribble(struct fake_queue *q, uint8_t byte);
 uint16_t fake_split_avail_flags(struct fake_queue *q);
 uint16_t fake_split_avail_idx(struct fake_queue *q);
 uint16_t fake_split_used_event(struct fake_queue *q);
+
+/* ---- Raw access to a packed ring ------------------------------------ */
+
+/* Where the next used element goes, and the next chain is looked for. */
+struct fake_packed_place fake_packed_used_place(struct fake_queue *q);
+struct fake_packed_place fake_packed_avail_place(struct fake_queue *q);
+/* A used element there and then: any id, any length, `slots` slots on. */
+void fake_packed_push_raw(struct fake_queue *q, uint32_t id, uint32_t len,
+                          uint16_t slots);
+/* A used element anywhere; what the fake believes stays. */
+void fake_packed_write_used(struct fake_queue *q, struct fake_packed_place at,
+                            uint32_t id, uint32_t len);
+/* Writes the device's event flags and off/wrap. */
+void fake_packed_set_hints(struct fake_queue *q, uint16_t flags,
+                           uint16_t event);
+/* Writes over the slots that were taken, but for whose they are. */
+void fake_packed_scribble(struct fake_queue *q, uint8_t byte);
+/* What the driver has in its event area, checked. */
+uint16_t fake_packed_driver_flags(struct fake_queue *q);
+uint16_t fake_packed_driver_event(struct fake_queue *q);
+/* For fake_ring.c. */
+void fake_packed_free(struct fake_queue *q);
 
 #ifdef __cplusplus
 }

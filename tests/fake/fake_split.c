@@ -303,6 +303,13 @@ static uint16_t waiting(struct fake_queue *q, const uint8_t *avail)
     return (uint16_t)(load16(avail + 2) - q->next_avail);
 }
 
+static uint16_t split_offered(struct fake_queue *q)
+{
+    uint8_t *avail = avail_area(q);
+
+    return avail ? waiting(q, avail) : 0;
+}
+
 static bool split_pop(struct fake_queue *q, struct fake_chain *c)
 {
     uint8_t *avail = avail_area(q), *slot;
@@ -421,6 +428,7 @@ uint16_t fake_split_used_event(struct fake_queue *q)
 const struct fake_ring_ops fake_split_ops = {
     .start = split_start,
     .pop = split_pop,
+    .offered = split_offered,
     .release = split_release,
     .push = split_push,
     .publish = split_publish,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A virtqueue on a fake MMIO device whose ring the test itself works on: pop,
+ * A virtqueue on a fake MMIO device whose ring, split or packed, the test works on: pop,
  * complete, lie.  For the tests of the rings; nothing here looks inside
  * struct vdrv_queue.
  */
@@ -21,16 +21,26 @@ struct way {
     uint32_t mode; /* FAKE_DIRECT, _MAPPED, _WINDOW */
     bool indirect;
     bool event;
+    bool packed;
 };
 
-static const struct way ways[] = {
-    {FAKE_DIRECT, false, false}, {FAKE_DIRECT, false, true},
-    {FAKE_DIRECT, true, false},  {FAKE_DIRECT, true, true},
-    {FAKE_MAPPED, false, false}, {FAKE_MAPPED, false, true},
-    {FAKE_MAPPED, true, false},  {FAKE_MAPPED, true, true},
-};
+#define RING_WAYS(packed)                                                      \
+    {FAKE_DIRECT, false, false, packed}, {FAKE_DIRECT, false, true, packed},   \
+        {FAKE_DIRECT, true, false, packed}, {FAKE_DIRECT, true, true, packed}, \
+        {FAKE_MAPPED, false, false, packed},                                   \
+        {FAKE_MAPPED, false, true, packed},                                    \
+        {FAKE_MAPPED, true, false, packed},                                    \
+    {                                                                          \
+        FAKE_MAPPED, true, true, packed                                        \
+    }
 
-#define FOR_WAYS(w) for (const struct way *w = ways; w < ways + 8; w++)
+static const struct way ways[] = {RING_WAYS(false), RING_WAYS(true)};
+
+#define N_WAYS      (sizeof(ways) / sizeof(ways[0]))
+#define FOR_WAYS(w) for (const struct way *w = ways; w < ways + N_WAYS; w++)
+#define FOR_WAYS_IF(w, what)                                                   \
+    FOR_WAYS(w)                                                                \
+    if (what)
 
 /* What differs from the default; zero is good. */
 struct queue_opts {
@@ -78,21 +88,25 @@ static inline void rig_begin(struct queue_rig *g, const struct way *w,
     fake_dev_init(&g->dev, &g->f, &rig_ops, 42, "ring");
     fake_dev_offer(&g->dev, FAKE_F_INDIRECT_DESC, w->indirect);
     fake_dev_offer(&g->dev, FAKE_F_EVENT_IDX, w->event);
+    fake_dev_offer(&g->dev, FAKE_F_RING_PACKED, w->packed);
     g->dev.offered[0] |= o->offer;
     g->dq = fake_dev_add_queue(&g->dev, o->max ? o->max : 8);
     g->dq->manual = true;
     fake_mmio_init(&g->slot, &g->f, &g->dev, QUEUE_SLOT, 0);
     CHECK_EQ(vdrv_mmio_probe(&g->mmio, &g->f.hal, QUEUE_SLOT, 0x200), VDRV_OK);
     g->t = &g->mmio.transport;
-    g->wanted[0] = BIT64(32) | BIT64(28) | BIT64(29) | o->want;
+    g->wanted[0] = BIT64(32) | BIT64(28) | BIT64(29) | o->want |
+                   (w->packed ? BIT64(34) : 0);
     CHECK_EQ(vdrv_transport_begin(g->t, g->wanted, g->required, NULL, 0),
              VDRV_OK);
+    g->cfg.packed = w->packed ? &vdrv_queue_packed : NULL;
     g->cfg.size = o->size;
     g->cfg.indirect = o->indirect ? o->indirect : 4;
     g->cfg.vector = VDRV_NO_VECTOR;
     g->cfg.max_chain = o->max_chain;
     g->cfg.work_size = vdrv_queue_work_size(
-        &g->f.hal, (uint32_t)vdrv_queue_pick_size(g->t, 0, g->cfg.size, false),
+        &g->f.hal,
+        (uint32_t)vdrv_queue_pick_size(g->t, 0, g->cfg.size, w->packed),
         g->cfg.indirect);
     g->work = malloc(g->cfg.work_size);
     memset(g->work, 0x77, g->cfg.work_size);
@@ -178,6 +192,43 @@ static inline void rig_offer(struct queue_rig *g, unsigned n, uint32_t nout,
     CHECK(vdrv_queue_kick(&g->q) >= 0);
     for (unsigned i = 0; i < n; i++)
         CHECK(fake_queue_pop(g->dq, &c[i]));
+}
+
+static inline bool rig_packed(const struct queue_rig *g)
+{
+    return g->dq->ring == &fake_packed_ops;
+}
+
+/*
+ * What the device wants to hear of: with EVENT_IDX the entry that is number
+ * `event` of all, where each chain takes one; else nothing when `quiet`.
+ */
+static inline void rig_hint(struct queue_rig *g, bool quiet, uint32_t event)
+{
+    const uint32_t n = g->dq->size;
+    uint32_t place = (event + 65536u * n) % (2 * n);
+
+    if (!rig_packed(g))
+        fake_split_set_hints(g->dq, quiet, (uint16_t)event);
+    else
+        fake_packed_set_hints(
+            g->dq, g->dq->event_idx ? 2 : quiet,
+            (uint16_t)(place % n | (place < n ? 0x8000u : 0)));
+}
+
+/* Interrupts are off altogether, not by an event that is far away. */
+static inline bool rig_muted(struct queue_rig *g)
+{
+    return rig_packed(g) ? fake_packed_driver_flags(g->dq) == 1
+                         : fake_split_avail_flags(g->dq) == 1;
+}
+
+static inline void rig_scribble(struct queue_rig *g, uint8_t byte)
+{
+    if (rig_packed(g))
+        fake_packed_scribble(g->dq, byte);
+    else
+        fake_split_scribble(g->dq, byte);
 }
 
 /* The queue answers `err` everywhere and touches nothing. */

@@ -13,14 +13,16 @@ static uint8_t big[1 << 20], back[1 << 20];
 /* Ways to run the same disk. */
 struct variant {
     uint32_t mode;
-    uint8_t no_indirect, no_event;
+    uint8_t no_indirect, no_event, packed;
 };
 
 static const struct variant variants[] = {
-    {FAKE_DIRECT, 0, 0}, {FAKE_DIRECT, 1, 0}, {FAKE_DIRECT, 0, 1},
-    {FAKE_DIRECT, 1, 1}, {FAKE_MAPPED, 0, 0}, {FAKE_MAPPED, 1, 0},
-    {FAKE_MAPPED, 0, 1}, {FAKE_MAPPED, 1, 1}, {FAKE_WINDOW, 0, 0},
-    {FAKE_WINDOW, 1, 1},
+    {FAKE_DIRECT, 0, 0, 0}, {FAKE_DIRECT, 1, 0, 0}, {FAKE_DIRECT, 0, 1, 0},
+    {FAKE_DIRECT, 1, 1, 0}, {FAKE_MAPPED, 0, 0, 0}, {FAKE_MAPPED, 1, 0, 0},
+    {FAKE_MAPPED, 0, 1, 0}, {FAKE_MAPPED, 1, 1, 0}, {FAKE_WINDOW, 0, 0, 0},
+    {FAKE_WINDOW, 1, 1, 0}, {FAKE_DIRECT, 0, 0, 1}, {FAKE_DIRECT, 1, 0, 1},
+    {FAKE_DIRECT, 1, 1, 1}, {FAKE_MAPPED, 0, 0, 1}, {FAKE_MAPPED, 1, 1, 1},
+    {FAKE_WINDOW, 1, 0, 1},
 };
 
 #define FOR_VARIANTS(v)                                                        \
@@ -33,7 +35,13 @@ static bool up_variant(struct disk_rig *g, const struct variant *v,
     o.machine.mode = v->mode;
     o.drv.no_indirect = v->no_indirect;
     o.drv.no_event_idx = v->no_event;
-    return disk_up(g, &o);
+    o.drv.packed = v->packed ? &vdrv_queue_packed : NULL;
+    disk_machine(g, &o);
+    fake_dev_offer(&g->dev.dev, FAKE_F_RING_PACKED, true);
+    CHECK_EQ(disk_probe(g), VDRV_OK);
+    CHECK_EQ(disk_init(g), VDRV_OK);
+    CHECK_EQ(fake_dev_has(&g->dev.dev, FAKE_F_RING_PACKED), v->packed);
+    return check_failures == 0;
 }
 
 /* ---- Blocking reads and writes -------------------------------------------------- */

@@ -329,7 +329,7 @@ static void test_formats(void)
 }
 
 /* The device's picture has exactly the rectangles that were flushed. */
-static void test_random_rects(void)
+static void random_rects(bool packed)
 {
     enum { W = 160, H = 120 };
     static uint32_t now[W * H], ref[W * H];
@@ -340,7 +340,10 @@ static void test_random_rects(void)
     g.cfg.width = W;
     g.cfg.height = H;
     g.cfg.fixed_mode = 1;
+    g.cfg.packed = packed ? &vdrv_queue_packed : NULL;
+    fake_dev_offer(&g.dev.dev, FAKE_F_RING_PACKED, packed);
     REQUIRE(init() == VDRV_OK);
+    CHECK_EQ(fake_dev_has(&g.dev.dev, FAKE_F_RING_PACKED), packed);
     fb = vdrv_display_fb(g.dpy, 0);
     memset(ref, 0, sizeof(ref));
     for (uint32_t round = 0; round < 300; round++) {
@@ -363,6 +366,12 @@ static void test_random_rects(void)
         REQUIRE(differing(0, ref, W, H) == 0);
     }
     down();
+}
+
+static void test_random_rects(void)
+{
+    random_rects(false);
+    random_rects(true);
 }
 
 static void test_flush_rect(void)

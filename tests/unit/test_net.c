@@ -68,6 +68,7 @@ static void rig_machine(struct rig *g, const struct opts *o)
     fake_init(&g->f, &o->machine);
     fake_net_init(&g->dev, &g->f, &o->dev);
     fake_mmio_init(&g->slot, &g->f, &g->dev.dev, SLOT, 0);
+    fake_dev_offer(&g->dev.dev, FAKE_F_RING_PACKED, o->cfg.packed != NULL);
     for (uint32_t i = 0; i < BUFS; i++)
         buf_reset(&g->buf[i], o->headroom);
 }
@@ -1878,11 +1879,13 @@ static void random_round(struct rig *g, uint8_t *where, uint32_t *sent)
 
 static void random_traffic(void)
 {
-    for (uint32_t k = 0; k < 8; k++) {
+    for (uint32_t k = 0; k < 16; k++) {
         const struct opts o = {
             .headroom = (k & 1) != 0 ? 34 : 0,
             .cfg.rx_headroom = (k & 3) == 3,
             .cfg.no_indirect = (k & 4) != 0,
+            .cfg.packed = (k & 8) != 0 ? &vdrv_queue_packed : NULL,
+            .cfg.queue_size = (k & 8) != 0 ? 13 : QUEUE,
             .machine.mode = k % 3,
             .machine.seed = check_seed_value + k,
         };
@@ -1890,6 +1893,7 @@ static void random_traffic(void)
         uint8_t where[BUFS] = {0};
         uint32_t sent = 0;
 
+        CHECK_EQ(fake_dev_has(&g->dev.dev, FAKE_F_RING_PACKED), (k & 8) != 0);
         g->dev.dev.complete = FAKE_COMPLETE_RANDOM;
         g->dev.dev.per_step = 3;
         for (int i = 0; i < 4000 && check_failures == 0; i++)

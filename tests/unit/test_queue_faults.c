@@ -2,7 +2,7 @@
 /*
  * Devices and platforms that break the rules, at the level of one queue.  Each
  * case is a row of the fault table, on direct and indirect chains, with and
- * without EVENT_IDX, on a direct and on a bouncing HAL; each ends with a reset
+ * without EVENT_IDX, on a direct and on a bouncing HAL, split and packed; each ends with a reset
  * and full service.
  */
 #ifndef _GNU_SOURCE
@@ -10,9 +10,14 @@
 #endif
 #include "queue_rig.h"
 
-/* The device offers used element (id, len) to a driver with `n` chains out. */
-static void raw_used(struct queue_rig *g, uint32_t id, uint32_t len)
+/* The device offers used element (id, len), for a chain of `slots` slots. */
+static void raw_used(struct queue_rig *g, uint16_t slots, uint32_t id,
+                     uint32_t len)
 {
+    if (rig_packed(g)) {
+        fake_packed_push_raw(g->dq, id, len, slots);
+        return;
+    }
     fake_split_push_raw(g->dq, id, len);
     fake_split_set_used_idx(g->dq, g->dq->next_used);
 }
@@ -21,6 +26,8 @@ static void expect_protocol(struct queue_rig *g, unsigned left)
 {
     struct vdrv_used u[8];
 
+    if (g->q.error == VDRV_OK) /* else the last reap has latched it */
+        CHECK(vdrv_queue_pending(&g->q));
     CHECK_EQ(vdrv_queue_reap(&g->q, u, 8), VDRV_ERR_PROTOCOL);
     CHECK(g->q.stats.errors > 0);
     CHECK(g->f.n_log > 0);
@@ -41,7 +48,11 @@ static void fault_F01_id_beyond(void)
             if (rig_up(&g, w, NULL))
                 return;
             rig_offer(&g, 2, 1, 1, c);
-            raw_used(&g, id[i], 1);
+            if (w->packed && id[i] > 0xFFFF) { /* cannot be said */
+                rig_recovers(&g, 2);
+                continue;
+            }
+            raw_used(&g, c[0].slots, id[i], 1);
             expect_protocol(&g, 2);
         }
     }
@@ -59,17 +70,34 @@ static uint32_t find_desc(struct queue_rig *g, bool used)
 
 static void fault_F02_id_mid_chain(void)
 {
-    FOR_WAYS(w)
+    FOR_WAYS_IF(w, !w->indirect && !w->packed)
     {
         struct queue_rig g;
         struct fake_chain c[2];
 
-        if (w->indirect)
-            continue;
         if (rig_up(&g, w, NULL))
             return;
         rig_offer(&g, 2, 1, 2, c);
-        raw_used(&g, find_desc(&g, true), 1);
+        raw_used(&g, 1, find_desc(&g, true), 1);
+        expect_protocol(&g, 2);
+    }
+}
+
+/* A packed ring has buffer ids; each one that is not out is tried. */
+static void packed_id_not_out(const struct way *w, uint32_t nin)
+{
+    for (uint32_t id = 0; id < 8; id++) {
+        struct queue_rig g;
+        struct fake_chain c[2];
+
+        if (rig_up(&g, w, NULL))
+            return;
+        rig_offer(&g, 2, 1, nin, c);
+        if (id == c[0].id || id == c[1].id) {
+            rig_recovers(&g, 2);
+            continue;
+        }
+        raw_used(&g, c[0].slots, id, 0);
         expect_protocol(&g, 2);
     }
 }
@@ -81,10 +109,15 @@ static void fault_F03_id_free(void)
         struct queue_rig g;
         struct fake_chain c[2];
 
+        if (w->packed) {
+            packed_id_not_out(w, 1);
+            packed_id_not_out(w, 2);
+            continue;
+        }
         if (rig_up(&g, w, NULL))
             return;
         rig_offer(&g, 2, 1, 1, c);
-        raw_used(&g, find_desc(&g, false), 0);
+        raw_used(&g, 1, find_desc(&g, false), 0);
         expect_protocol(&g, 2);
     }
 }
@@ -101,10 +134,10 @@ static void fault_F04_id_twice(void)
             if (rig_up(&g, w, NULL))
                 return;
             rig_offer(&g, 3, 0, 1, c);
-            raw_used(&g, c[1].id, 1);
+            raw_used(&g, c[1].slots, c[1].id, 1);
             if (later)
                 CHECK_EQ(vdrv_queue_reap(&g.q, u, 8), 1);
-            raw_used(&g, c[1].id, 1);
+            raw_used(&g, c[1].slots, c[1].id, 1);
             if (!later) {
                 memset(u, 0, sizeof(u));
                 CHECK_EQ(vdrv_queue_reap(&g.q, u, 8), 1);
@@ -124,8 +157,8 @@ static void used_idx_jump(const struct way *w, uint16_t jump)
     if (rig_up(&g, w, NULL))
         return;
     rig_offer(&g, 2, 1, 1, c);
-    raw_used(&g, c[0].id, 1);
-    raw_used(&g, c[1].id, 1);
+    raw_used(&g, c[0].slots, c[0].id, 1);
+    raw_used(&g, c[1].slots, c[1].id, 1);
     fake_split_set_used_idx(g.dq, jump);
     expect_protocol(&g, 2);
 }
@@ -134,7 +167,7 @@ static void fault_F05_idx_jumps(void)
 {
     static const uint16_t jump[] = {3, 8, 10, 0x8000, 0x8002, 0xFFFF, 0xFFFE};
 
-    FOR_WAYS(w)
+    FOR_WAYS_IF(w, !w->packed)
     for (size_t i = 0; i < sizeof(jump) / sizeof(jump[0]); i++)
         used_idx_jump(w, jump[i]);
 }
@@ -145,21 +178,161 @@ static void fault_F05_idx_of_unkicked(void)
     {
         struct queue_rig g;
         struct fake_chain c;
+        struct vdrv_used u[4];
 
         /* Added and not published: the device cannot have it. */
         if (rig_up(&g, w, NULL))
             return;
         rig_offer(&g, 1, 0, 1, &c);
         CHECK_EQ(rig_add(&g, 0, 1, &g), VDRV_OK);
-        raw_used(&g, c.id, 1);
-        raw_used(&g, c.id ^ 1u, 1);
-        expect_protocol(&g, 2);
+        raw_used(&g, 1, c.id, 1);
+        if (!w->packed) {
+            raw_used(&g, 1, c.id ^ 1u, 1);
+            expect_protocol(&g, 2);
+            continue;
+        }
+        fake_packed_write_used(g.dq, fake_packed_used_place(g.dq), c.id ^ 1u,
+                               1);
+        CHECK_EQ(vdrv_queue_reap(&g.q, u, 4), 1);
+        CHECK(u[0].cookie == rig_mem + 1);
+        CHECK_EQ(vdrv_queue_reap(&g.q, u, 4), 0);
+        CHECK(!vdrv_queue_pending(&g.q));
+        CHECK_EQ(vdrv_queue_arm(&g.q, VDRV_ARM_NEXT), 0);
+        CHECK_EQ(vdrv_queue_outstanding(&g.q), 1);
+        fake_queue_forget(g.dq, &c);
+        CHECK(vdrv_queue_kick(&g.q) >= 0);
+        REQUIRE(fake_queue_pop(g.dq, &c));
+        fake_queue_done(g.dq, &c, 1);
+        CHECK_EQ(vdrv_queue_reap(&g.q, u, 4), 1);
+        rig_recovers(&g, 0);
+    }
+}
+
+/* Used slots beyond what is out are not looked at. */
+static void fault_F05_packed_more_than_out(void)
+{
+    FOR_WAYS_IF(w, w->packed)
+    {
+        struct queue_rig g;
+        struct fake_chain c[2];
+        struct vdrv_used u[8];
+        struct fake_packed_place at;
+
+        if (rig_up(&g, w, NULL))
+            return;
+        rig_offer(&g, 2, 1, 1, c);
+        raw_used(&g, c[0].slots, c[0].id, 1);
+        raw_used(&g, c[1].slots, c[1].id, 1);
+        at = fake_packed_used_place(g.dq);
+        for (uint32_t id = 2u * c[0].slots; id < 8; id++) { /* all others */
+            fake_packed_write_used(g.dq, at, id, 0);
+            at.slot = (at.slot + 1) % 8;
+            at.wrap ^= at.slot == 0;
+        }
+        CHECK_EQ(vdrv_queue_reap(&g.q, u, 8), 2);
+        CHECK_EQ(vdrv_queue_reap(&g.q, u, 8), 0);
+        CHECK(!vdrv_queue_pending(&g.q));
+        CHECK_EQ(vdrv_queue_arm(&g.q, VDRV_ARM_NEXT), 0);
+        CHECK_EQ(vdrv_queue_room(&g.q), 8);
+        rig_recovers(&g, 0);
+    }
+}
+
+/* ---- F21: what the wrap counters say ------------------------------------- */
+
+/* One chain is out at each place; `lie` must not be seen, the truth is. */
+static void packed_lies(const struct way *w, uint16_t size,
+                        void (*lie)(struct queue_rig *g,
+                                    const struct fake_chain *c))
+{
+    struct queue_opts o = {.max = size};
+    struct vdrv_used u[9];
+    struct fake_chain c;
+    struct queue_rig g;
+
+    if (rig_up(&g, w, &o))
+        return;
+    for (unsigned i = 0; i < 4u * size && !check_failures; i++) {
+        rig_offer(&g, 1, 0, i % 2 ? 1 : size < 3 ? 1 : 3, &c);
+        lie(&g, &c);
+        CHECK_EQ(vdrv_queue_reap(&g.q, u, 9), 0);
+        CHECK(!vdrv_queue_pending(&g.q));
+        CHECK_EQ(vdrv_queue_arm(&g.q, VDRV_ARM_NEXT), 0);
+        CHECK_EQ(vdrv_queue_outstanding(&g.q), 1);
+        fake_queue_done(g.dq, &c, 5);
+        CHECK_EQ(vdrv_queue_reap(&g.q, u, 9), 1);
+        CHECK_EQ(u[0].len, 5);
+        CHECK_EQ(vdrv_queue_reap(&g.q, u, 9), 0);
+    }
+    rig_down(&g, 0);
+}
+
+static void lie_wrap(struct queue_rig *g, const struct fake_chain *c)
+{
+    struct fake_packed_place at = fake_packed_used_place(g->dq);
+
+    at.wrap = !at.wrap;
+    fake_packed_write_used(g->dq, at, c->id, 1);
+}
+
+/* Used, and then not, as if it had never been. */
+static void lie_back(struct queue_rig *g, const struct fake_chain *c)
+{
+    struct fake_packed_place at = fake_packed_used_place(g->dq);
+
+    fake_packed_write_used(g->dq, at, c->id, 1);
+    lie_wrap(g, c);
+}
+
+/* The place is one too far; it is overwritten when it is offered. */
+static void lie_skip(struct queue_rig *g, const struct fake_chain *c)
+{
+    struct fake_packed_place at = fake_packed_used_place(g->dq);
+
+    at.slot++;
+    if (at.slot < g->dq->size && c->slots == 1)
+        fake_packed_write_used(g->dq, at, c->id, 1);
+}
+
+static void fault_F21_wrap(void)
+{
+    FOR_WAYS_IF(w, w->packed)
+    for (uint16_t size = 1; size <= 9; size++) {
+        packed_lies(w, size, lie_wrap);
+        packed_lies(w, size, lie_back);
+        packed_lies(w, size, lie_skip);
+    }
+}
+
+/* PACKED-05: a zeroed ring, and one that is full of what was used a lap ago. */
+static void fault_F21_old_lap(void)
+{
+    FOR_WAYS_IF(w, w->packed)
+    {
+        struct queue_rig g;
+        struct fake_chain c[8];
+        struct vdrv_used u[8];
+
+        if (rig_up(&g, w, NULL))
+            return;
+        for (unsigned i = 0; i < 40; i++) {
+            const unsigned n = i % 8 + 1;
+
+            CHECK_EQ(vdrv_queue_reap(&g.q, u, 8), 0);
+            rig_offer(&g, n, 0, 1, c);
+            CHECK_EQ(vdrv_queue_reap(&g.q, u, 8), 0);
+            CHECK(!vdrv_queue_pending(&g.q));
+            for (unsigned k = 0; k < n; k++)
+                fake_queue_done(g.dq, &c[k], 1);
+            CHECK_EQ(vdrv_queue_reap(&g.q, u, 8), n);
+        }
+        rig_recovers(&g, 0);
     }
 }
 
 static void fault_F06_idx_back(void)
 {
-    FOR_WAYS(w)
+    FOR_WAYS_IF(w, !w->packed)
     {
         struct queue_rig g;
         struct fake_chain c[4];
@@ -190,10 +363,11 @@ static void fault_F07_len_too_long(void)
             if (rig_up(&g, w, NULL))
                 return;
             rig_offer(&g, 2, 1, 1, c);
-            raw_used(&g, c[0].id, 64); /* exactly what was posted is right */
+            raw_used(&g, c[0].slots, c[0].id,
+                     64); /* exactly what was posted is right */
             CHECK_EQ(vdrv_queue_reap(&g.q, u, 2), 1);
             CHECK_EQ(u[0].len, 64);
-            raw_used(&g, c[1].id, len[i]);
+            raw_used(&g, c[1].slots, c[1].id, len[i]);
             expect_protocol(&g, 1);
         }
     }
@@ -213,7 +387,7 @@ static void fault_F09_len_of_readable(void)
             return;
         rig_offer(&g, 3, 2, 0, c);
         for (int i = 0; i < 3; i++) {
-            raw_used(&g, c[i].id, len[i]);
+            raw_used(&g, c[i].slots, c[i].id, len[i]);
             fake_queue_forget(g.dq, &c[i]);
         }
         CHECK_EQ(vdrv_queue_reap(&g.q, u, 3), 3);
@@ -337,6 +511,7 @@ static void reads_once(const struct way *w)
     struct queue_rig g;
     struct fake_chain c[3];
     struct vdrv_used u[3];
+    const size_t bytes = w->packed ? 128 : 70;
     uint8_t *used;
 
     if (rig_up(&g, w, NULL))
@@ -346,17 +521,23 @@ static void reads_once(const struct way *w)
         for (unsigned i = 0; i < 3; i++)
             fake_queue_push(g.dq, &c[i], i);
         fake_queue_publish(g.dq);
-        used = fake_dma(&g.f, g.dq->device, 70, VDRV_DIR_IN);
-        watch.spoil = used + 4 + 8 * (round * 3 % 8);
+        if (w->packed) {
+            used = fake_dma(&g.f, g.dq->desc, bytes, VDRV_DIR_IN);
+            watch.spoil = used + 8 + 16 * (round * 3 * c[0].slots % 8);
+        } else {
+            used = fake_dma(&g.f, g.dq->device, bytes, VDRV_DIR_IN);
+            watch.spoil = used + 4 + 8 * (round * 3 % 8);
+        }
         CHECK_EQ(watched_reap(&g, u, 3), 3);
         for (unsigned i = 0; i < 3; i++) {
             CHECK(u[i].cookie == rig_mem + 1 + i);
             CHECK_EQ(u[i].len, i);
         }
-        CHECK(watch.n >= 7);
+        CHECK(watch.n >= (w->packed ? 6 : 7));
         /* Only the used ring is looked at, nothing of it twice. */
         for (unsigned i = 0; i < watch.n; i++) {
-            CHECK(watch.at[i] - (uintptr_t)used < 70);
+            CHECK(watch.at[i] - (uintptr_t)used < bytes);
+            CHECK(!w->packed || (watch.at[i] - (uintptr_t)used) % 16 >= 8);
             for (unsigned k = 0; k < i; k++)
                 CHECK(watch.at[i] != watch.at[k]);
         }
@@ -393,11 +574,11 @@ static void fault_F12_device_rewrites_ring(void)
         g.dq->poison = true;
         for (unsigned i = 0; i < 100; i++) {
             rig_offer(&g, 2, 1 + i % 2, 1 + i % 3 / 2, c);
-            fake_split_scribble(g.dq, (uint8_t)i);
+            rig_scribble(&g, (uint8_t)i);
             fake_queue_done(g.dq, &c[i & 1], 5);
             CHECK_EQ(vdrv_queue_reap(&g.q, u, 2), 1);
             CHECK(u[0].cookie == rig_mem + 1 + (i & 1));
-            fake_split_scribble(g.dq, 0xFF);
+            rig_scribble(&g, 0xFF);
             fake_queue_done(g.dq, &c[~i & 1], 6);
             CHECK_EQ(vdrv_queue_reap(&g.q, u, 2), 1);
             CHECK_EQ(vdrv_queue_room(&g.q), 8);
@@ -425,8 +606,12 @@ static void fault_F13_event_random(void)
 
             for (unsigned k = 0; k < n; k++)
                 CHECK_EQ(rig_add(&g, 0, 1, rig_mem + 1 + k), VDRV_OK);
-            fake_split_set_hints(g.dq, (uint16_t)fake_rand(&g.f),
-                                 (uint16_t)fake_rand(&g.f));
+            if (w->packed)
+                fake_packed_set_hints(g.dq, (uint16_t)fake_rand(&g.f),
+                                      (uint16_t)fake_rand(&g.f));
+            else
+                fake_split_set_hints(g.dq, (uint16_t)fake_rand(&g.f),
+                                     (uint16_t)fake_rand(&g.f));
             kicks += (uint32_t)vdrv_queue_kick(&g.q);
             for (unsigned k = 0; k < n; k++)
                 REQUIRE(fake_queue_pop(g.dq, &c[k]));
@@ -552,10 +737,10 @@ static void fault_F81_map_fails(void)
     static const int code[] = {VDRV_ERR_AGAIN, VDRV_ERR_INVALID, VDRV_ERR_IO,
                                -77};
 
-    for (const struct way *w = ways + 4; w < ways + 8; w++)
-        for (uint32_t k = 1; k <= 12; k++)
-            for (int i = 0; i < 4; i++)
-                map_fails(w, k, code[i]);
+    FOR_WAYS_IF(w, w->mode == FAKE_MAPPED)
+    for (uint32_t k = 1; k <= 12; k++)
+        for (int i = 0; i < 4; i++)
+            map_fails(w, k, code[i]);
 }
 
 static void fault_F82_bad_address(void)
@@ -644,19 +829,19 @@ static void nonsense_unmap(void *ctx, void *ptr, uint64_t dma, uint32_t run,
 
 static void fault_F82_map_answers_nonsense(void)
 {
-    for (const struct way *w = ways + 4; w < ways + 8; w++)
-        for (nonsense = 0; nonsense < 3; nonsense++) {
-            struct queue_rig g;
+    FOR_WAYS_IF(w, w->mode == FAKE_MAPPED)
+    for (nonsense = 0; nonsense < 3; nonsense++) {
+        struct queue_rig g;
 
-            if (rig_up(&g, w, NULL))
-                return;
-            g.f.hal.dma_map = nonsense_map;
-            g.f.hal.dma_unmap = nonsense_unmap;
-            CHECK_EQ(rig_add(&g, 1, 1, &g), VDRV_ERR_INVALID);
-            CHECK_EQ(g.f.maps_live, 0);
-            CHECK_EQ(vdrv_queue_room(&g.q), 8);
-            rig_down(&g, 0);
-        }
+        if (rig_up(&g, w, NULL))
+            return;
+        g.f.hal.dma_map = nonsense_map;
+        g.f.hal.dma_unmap = nonsense_unmap;
+        CHECK_EQ(rig_add(&g, 1, 1, &g), VDRV_ERR_INVALID);
+        CHECK_EQ(g.f.maps_live, 0);
+        CHECK_EQ(vdrv_queue_room(&g.q), 8);
+        rig_down(&g, 0);
+    }
 }
 
 /* Both halves of each address reach the device. */
@@ -686,7 +871,8 @@ static void fault_F83_high_addresses(void)
 /* Data moves at unmap, once, with the right direction. */
 static void fault_F84_bounce(void)
 {
-    for (const struct way *w = ways + 4; w < ways + 8; w++) {
+    FOR_WAYS_IF(w, w->mode == FAKE_MAPPED)
+    {
         struct queue_rig g;
         struct fake_chain c;
         struct vdrv_used u;
@@ -761,7 +947,10 @@ static const struct check_case cases[] = {
     {"fault_F04_id_twice", fault_F04_id_twice},
     {"fault_F05_idx_jumps", fault_F05_idx_jumps},
     {"fault_F05_idx_of_unkicked", fault_F05_idx_of_unkicked},
+    {"fault_F05_packed_more_than_out", fault_F05_packed_more_than_out},
     {"fault_F06_idx_back", fault_F06_idx_back},
+    {"fault_F21_wrap", fault_F21_wrap},
+    {"fault_F21_old_lap", fault_F21_old_lap},
     {"fault_F07_len_too_long", fault_F07_len_too_long},
     {"fault_F09_len_of_readable", fault_F09_len_of_readable},
     {"fault_F10_any_order", fault_F10_any_order},

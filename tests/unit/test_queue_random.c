@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The split ring against a naive model: random sequences of add, kick, device
+ * Both rings against a naive model: random sequences of add, kick, device
  * work in any order, reap, arm and reset, with every answer compared.  The
  * model keeps plain lists and knows nothing of descriptors but their number.
  */
@@ -24,17 +24,19 @@ struct list {
 struct model {
     struct queue_rig g;
     const struct way *w;
+    uint32_t size, table;
     uint32_t run; /* of the HAL */
     uint32_t serial;
     struct list added, offered, used;
     struct model_chain taken[SIZE]; /* beside `held` */
     struct fake_chain held[SIZE];
     unsigned n_taken;
-    uint16_t avail; /* index, as the device was told */
+    uint16_t avail; /* index (packed: place), as the device was told */
     uint16_t told;  /* used index as published */
     uint16_t event, flags;
     uint32_t room;
     bool armed;
+    uint32_t late; /* armed for part of what is out up to this serial */
     uint32_t irqs;
     uint32_t adds, full, reaps, kicks, resets;
 };
@@ -72,8 +74,8 @@ static void op_add(struct model *m)
     uint32_t n, want, runs = 0;
     int err;
 
-    c.nout = rnd(m, 4);
-    c.nin = rnd(m, 4);
+    c.nout = rnd(m, m->size < 4 ? m->size + 1 : 4);
+    c.nin = rnd(m, m->size < 4 ? m->size + 1 : 4);
     c.serial = ++m->serial;
     n = c.nout + c.nin;
     for (uint32_t i = 0; i < n; i++) {
@@ -86,10 +88,10 @@ static void op_add(struct model *m)
         c.in_bytes += i < c.nout ? 0 : len;
     }
     /* One segment is never worth a table, even in several runs. */
-    c.descs = m->w->indirect && runs <= 4 && n > 1 ? 1 : runs;
+    c.descs = m->w->indirect && runs <= m->table && n > 1 ? 1 : runs;
     err = vdrv_queue_add(&m->g.q, seg, c.nout, c.nin, cookie_of(c.serial));
     want = n == 0 ? (uint32_t)VDRV_ERR_INVALID : 0;
-    if (n && runs > SIZE) { /* never fits; it may be told only when empty */
+    if (n && runs > m->size) { /* never fits; it may be told only when empty */
         CHECK(err == VDRV_ERR_TOO_BIG || err == VDRV_ERR_AGAIN);
     } else {
         if (n && c.descs > m->room)
@@ -105,7 +107,7 @@ static void op_add(struct model *m)
 }
 
 /* 2.7.10.1 in words: was the entry `event` among those just published? */
-static bool wanted(const struct model *m, uint16_t now)
+static bool split_wanted(const struct model *m, uint16_t now)
 {
     if (!m->w->event)
         return !m->flags;
@@ -115,21 +117,51 @@ static bool wanted(const struct model *m, uint16_t now)
     return false;
 }
 
+/* 2.8.10: the same for a place in two laps of the ring; 3 means nothing. */
+static bool packed_wanted(const struct model *m, uint32_t descs)
+{
+    if (m->flags != 2 || !m->w->event)
+        return m->flags != 1;
+    for (uint32_t i = 0; i < descs; i++)
+        if ((m->avail + i) % (2 * m->size) == m->event)
+            return true;
+    return false;
+}
+
+/* The device says what it wants to hear of; returns whether it is that. */
+static bool hint(struct model *m, uint16_t now, uint32_t descs)
+{
+    if (!m->w->packed) {
+        m->event = (uint16_t)(m->avail + rnd(m, 2 * m->size) - m->size / 2);
+        m->flags = (uint16_t)rnd(m, 2);
+        fake_split_set_hints(m->g.dq, m->flags, m->event);
+        return split_wanted(m, now);
+    }
+    m->event = (uint16_t)rnd(m, 2 * m->size);
+    m->flags = (uint16_t)(rnd(m, 2) ? 2 : rnd(m, 4));
+    fake_packed_set_hints(
+        m->g.dq, m->flags,
+        (uint16_t)(m->event % m->size | (m->event < m->size ? 0x8000u : 0)));
+    return packed_wanted(m, descs);
+}
+
 static void op_kick(struct model *m)
 {
     uint16_t now = (uint16_t)(m->avail + m->added.n);
+    uint32_t descs = 0;
     int want;
 
-    m->event = (uint16_t)(m->avail + rnd(m, 2 * SIZE) - SIZE / 2);
-    m->flags = (uint16_t)rnd(m, 2);
-    fake_split_set_hints(m->g.dq, m->flags, m->event);
-    want = now != m->avail && wanted(m, now);
+    for (unsigned i = 0; i < m->added.n; i++)
+        descs += m->added.c[i].descs;
+    want = hint(m, now, descs) && m->added.n;
+    CHECK_EQ(fake_queue_offered(m->g.dq), m->offered.n);
     CHECK_EQ(vdrv_queue_kick(&m->g.q), want);
-    m->avail = now;
+    m->avail =
+        m->w->packed ? (uint16_t)((m->avail + descs) % (2 * m->size)) : now;
     m->kicks += (uint32_t)want;
-    CHECK_EQ(fake_split_avail_idx(m->g.dq), now);
     while (m->added.n)
         m->offered.c[m->offered.n++] = take(&m->added, 0);
+    CHECK_EQ(fake_queue_offered(m->g.dq), m->offered.n);
 }
 
 /* The device takes the oldest offer; it must be what the model has there. */
@@ -168,6 +200,18 @@ static void op_complete(struct model *m)
     m->used.c[m->used.n++] = e;
 }
 
+/* Does the device still have one that it had when LATE was asked for? */
+static bool oldest_is_out(const struct model *m)
+{
+    for (unsigned i = 0; i < m->offered.n; i++)
+        if (m->offered.c[i].serial <= m->late)
+            return true;
+    for (unsigned i = 0; i < m->n_taken; i++)
+        if (m->taken[i].serial <= m->late)
+            return true;
+    return false;
+}
+
 static void op_publish(struct model *m)
 {
     fake_queue_publish(m->g.dq);
@@ -177,6 +221,10 @@ static void op_publish(struct model *m)
         m->armed = false;
     }
     m->told = m->g.dq->told_used;
+    if (m->late && !oldest_is_out(m)) {
+        CHECK(m->g.dq->irqs > m->irqs);
+        m->late = 0;
+    }
 }
 
 static unsigned visible(const struct model *m)
@@ -187,7 +235,7 @@ static unsigned visible(const struct model *m)
 static void op_reap(struct model *m)
 {
     struct vdrv_used u[SIZE];
-    unsigned max = rnd(m, SIZE + 1), want = visible(m);
+    unsigned max = rnd(m, m->size + 1), want = visible(m);
     int n = vdrv_queue_reap(&m->g.q, u, max);
 
     want = want < max ? want : max;
@@ -215,6 +263,17 @@ static void op_arm(struct model *m)
         CHECK_EQ(r, 1);
     if (mode == VDRV_ARM_NEXT && r == 0) {
         m->armed = true;
+        m->irqs = m->g.dq->irqs;
+    }
+    /* All that is out may not come back without a word. */
+    m->late = 0;
+    if (mode == VDRV_ARM_LATE && r == 0) {
+        for (unsigned i = 0; i < m->offered.n; i++)
+            if (m->offered.c[i].serial > m->late)
+                m->late = m->offered.c[i].serial;
+        for (unsigned i = 0; i < m->n_taken; i++)
+            if (m->taken[i].serial > m->late)
+                m->late = m->taken[i].serial;
         m->irqs = m->g.dq->irqs;
     }
 }
@@ -251,9 +310,10 @@ static void op_reset(struct model *m)
     CHECK_EQ(n, out(m));
     rig_again(&m->g);
     m->added.n = m->offered.n = m->used.n = m->n_taken = 0;
-    m->room = SIZE;
+    m->room = m->size;
     m->avail = m->told = 0;
     m->armed = false;
+    m->late = 0;
     m->resets++;
 }
 
@@ -268,20 +328,21 @@ static void check_state(struct model *m)
         CHECK_EQ(m->g.f.maps_live, 0);
 }
 
-static void run(const struct way *w, uint32_t max_run, uint64_t seed,
-                unsigned steps)
+static void run(const struct way *w, uint16_t size, uint32_t max_run,
+                uint64_t seed, unsigned steps)
 {
     static void (*const op[])(struct model *) = {
         op_add,  op_add,      op_add,      op_kick,    op_take, op_take,
         op_take, op_complete, op_complete, op_publish, op_reap, op_arm};
     struct queue_opts o = {.machine = {.max_run = max_run, .seed = seed},
-                           .max = SIZE};
+                           .max = size};
     static struct model m;
 
     memset(&m, 0, sizeof(m));
     m.w = w;
     m.run = w->mode == FAKE_DIRECT ? 0 : max_run;
-    m.room = SIZE;
+    m.size = m.room = size;
+    m.table = size < 4 ? size : 4;
     if (rig_up(&m.g, w, &o))
         return;
     for (unsigned i = 0; i < steps && check_failures < 10; i++) {
@@ -293,7 +354,7 @@ static void run(const struct way *w, uint32_t max_run, uint64_t seed,
             op[k % 12](&m);
         check_state(&m);
     }
-    CHECK(m.full > 0 && m.reaps > steps / 20 && m.kicks > 0);
+    CHECK(m.full > 0 && m.reaps > steps / 100 && m.kicks > 0);
     rig_down(&m.g, out(&m));
 }
 
@@ -303,19 +364,32 @@ static void test_against_model(void)
 
     FOR_WAYS(w)
     for (unsigned i = 0; i < 3; i++)
-        run(w, i * 37, seed * 1000 + i + 1, 60000);
+        run(w, SIZE, i * 37, seed * 1000 + i + 1, 60000);
 }
 
-/* Small rings, where wrap and full are everywhere. */
+/* Small rings, where wrap and full are everywhere; any size when packed. */
+static void test_small_rings(void)
+{
+    uint64_t seed = check_seed();
+
+    FOR_WAYS(w)
+    for (uint16_t size = 1; size < SIZE; size++)
+        if (w->packed ? size < 10 || size == 13 : !(size & (size - 1)))
+            run(w, size, 41, seed * 100 + size, 20000);
+}
+
 static void test_long_laps(void)
 {
-    struct way w = {FAKE_DIRECT, false, true};
+    struct way split = {FAKE_DIRECT, false, true, false};
+    struct way packed = {FAKE_DIRECT, false, true, true};
 
-    run(&w, 0, check_seed() + 77, 1000000);
+    run(&split, SIZE, 0, check_seed() + 77, 1000000);
+    run(&packed, 15, 0, check_seed() + 78, 1000000);
 }
 
 static const struct check_case cases[] = {
     {"queue_random_against_model", test_against_model},
+    {"queue_random_small_rings", test_small_rings},
     {"queue_random_laps", test_long_laps},
 };
 

@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The packed virtqueue (VirtIO 1.4, 2.8), direct and indirect.
+ *
+ * Places in the ring are counted in bytes from its end, below 0: moving on and
+ * asking whether the end was reached are one addition.  Buffer ids come from a
+ * list in slot[].link, and slot[id] knows what may come back: limit is the
+ * number of writable bytes + 1 while the buffer is out and 0 otherwise, so one
+ * comparison proves both the id and the length; chain is the number of bytes
+ * of the ring that its descriptors took.
+ *
+ * The tag of a descriptor, its id and flags, is what the device waits for.
+ * A batch is published by the tag of its first head: that one is held back
+ * until kick, and stops the device from seeing the others.  No other tag is
+ * written before it is certain that the chain will be: what was written cannot
+ * be taken back.
+ */
+#include <virtio_drv/queue.h>
+
+#include "../core/barrier.h"
+#include "../spec/virtio_ring.h"
+#include "vdrv_queue_impl.h"
+
+#define CHAIN_MAPPED 1u /* in slot.chain: there are mappings to undo */
+#define DESC_BYTES   ((int32_t)sizeof(struct pvirtq_desc))
+
+#define TAG_NEXT     PVIRTQ_DESC_FLAG(VIRTQ_DESC_F_NEXT)
+#define TAG_WRITE    PVIRTQ_DESC_FLAG(VIRTQ_DESC_F_WRITE)
+#define TAG_INDIRECT PVIRTQ_DESC_FLAG(VIRTQ_DESC_F_INDIRECT)
+#define TAG_AVAIL    PVIRTQ_DESC_FLAG(PVIRTQ_DESC_F_AVAIL)
+#define TAG_USED     PVIRTQ_DESC_FLAG(PVIRTQ_DESC_F_USED)
+#define TAG_WRAP     (TAG_AVAIL | TAG_USED)
+#define TAG_ID       0xffffu
+#define EVENT_TAG(w) ((w) / PVIRTQ_EVENT_WRAP * TAG_AVAIL) /* its wrap bit */
+
+static size_t packed_layout(uint32_t size, size_t part[3])
+{
+    part[0] = 0;
+    part[1] = sizeof(struct pvirtq_desc) * size;
+    part[2] =
+        (part[1] + sizeof(struct pvirtq_event_suppress) + 63) & ~(size_t)63;
+    return part[2] + sizeof(struct pvirtq_event_suppress);
+}
+
+static inline struct pvirtq_desc *desc_at(const struct vdrv_queue *q,
+                                          ptrdiff_t at)
+{
+    return (struct pvirtq_desc *)(void *)((uint8_t *)q->desc_end + at);
+}
+
+static inline int32_t ring_bytes(const struct vdrv_queue *q)
+{
+    return (int32_t)q->size * DESC_BYTES;
+}
+
+/* `count` descriptors on from `at`; at the end, 2.8.1: the wrap bits flip. */
+static inline int32_t advance(const struct vdrv_queue *q, int32_t at,
+                              uint32_t count, uint32_t *tag)
+{
+    at += (int32_t)count * DESC_BYTES;
+    if (at < 0)
+        return at;
+    *tag ^= TAG_WRAP;
+    return at - ring_bytes(q);
+}
+
+/* Descriptors of the batch that is not published yet. */
+static uint32_t batch_count(const struct vdrv_queue *q)
+{
+    int32_t bytes = q->avail_at - q->batch_at;
+
+    if (q->held_tag == 0)
+        return 0;
+    if (bytes <= 0)
+        bytes += ring_bytes(q);
+    return (uint32_t)(bytes / DESC_BYTES);
+}
+
+/* ---- Adding ------------------------------------------------------------- */
+
+/*
+ * Records a chain of which all is written but the tag of its head, and that,
+ * too, unless it is the first of a batch (2.8.20: the head's flags are last).
+ */
+static inline int commit(struct vdrv_queue *q, struct pvirtq_desc *head,
+                         uint32_t id, uint32_t tag, uint32_t limit,
+                         uint32_t chain, void *cookie)
+{
+    struct vdrv_queue_slot *s = &q->slot[id];
+
+    q->cookie[id] = cookie;
+    s->limit = limit;
+    s->chain = chain;
+    q->avail_idx++;
+    if (q->held_tag == 0)
+        q->held_tag = tag;
+    else
+        shared_publish32(&head->tag, tag);
+    return VDRV_OK;
+}
+
+/*
+ * The tags of a chain whose addresses and lengths are in place, of which the
+ * first `outs` are readable; it may pass the end of the ring.  2.8.8: NEXT in
+ * all but the last, the id in the last.
+ */
+static int commit_any(struct vdrv_queue *q, uint32_t count, uint32_t outs,
+                      uint32_t writable, uint32_t mapped, void *cookie)
+{
+    const uint32_t id = q->free_at;
+    const uint32_t head = q->avail_tag | (count > 1 ? TAG_NEXT : id) |
+                          (outs == 0 ? TAG_WRITE : 0);
+    uint32_t tag = q->avail_tag, next_id = id;
+    int32_t at = advance(q, q->avail_at, 1, &tag);
+    int err;
+
+    for (uint32_t k = 1; k < count; k++) {
+        shared_store32(&desc_at(q, at)->tag,
+                       tag | (k + 1 < count ? TAG_NEXT : id) |
+                           (k < outs ? 0 : TAG_WRITE));
+        at = advance(q, at, 1, &tag);
+    }
+    for (uint32_t k = mapped != 0 ? count : 1; k > 0; k--)
+        next_id = (uint32_t)q->slot[next_id].link;
+    err = commit(q, desc_at(q, q->avail_at), id, head, writable + 1,
+                 count * DESC_BYTES | mapped, cookie);
+    q->free_at = next_id;
+    q->nfree -= count;
+    q->avail_at = at;
+    q->avail_tag = tag;
+    return err;
+}
+
+/* Undoes the first `count` mappings that start at id `id`. */
+static void unmap_some(struct vdrv_queue *q, uint32_t id, uint32_t count)
+{
+    for (; q->map != NULL && count > 0; count--) {
+        vdrv__queue_unmap(q, &q->map[id]);
+        id = (uint32_t)q->slot[id].link;
+    }
+}
+
+/*
+ * Any chain, mapping what is outside the direct window; one segment may take
+ * several descriptors, and with mappings as many ids, which keep the records.
+ * Also the place where errors are told apart.
+ */
+static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                      uint32_t nout, uint32_t nin, void *cookie)
+{
+    struct vdrv__runs r = {.seg = seg, .n = (uint64_t)nout + nin, .nout = nout};
+    uint32_t id = q->free_at, tag = 0;
+    int32_t at = q->avail_at;
+    int err = r.n == 0 || r.n > q->nfree ? vdrv__queue_refuse(q, r.n) : VDRV_OK;
+
+    while (err == VDRV_OK && r.k < r.n) {
+        if (r.count == q->max_chain || r.count == q->nfree)
+            err = vdrv__queue_refuse(q, (uint64_t)r.count + 1);
+        else
+            err = vdrv__queue_next_run(q, &r);
+        if (err != VDRV_OK)
+            break;
+        if (q->map != NULL)
+            q->map[id] = r.map;
+        id = (uint32_t)q->slot[id].link;
+        desc_at(q, at)->addr = le64(r.map.dma);
+        desc_at(q, at)->len = le32(r.map.run);
+        at = advance(q, at, 1, &tag);
+    }
+    if (err != VDRV_OK) {
+        unmap_some(q, q->free_at, r.count);
+        return err;
+    }
+    return commit_any(q, r.count, r.outs, (uint32_t)r.writable,
+                      q->map != NULL ? CHAIN_MAPPED : 0, cookie);
+}
+
+/* Writes address and length; false when the segment may need mapping. */
+ALWAYS_INLINE bool place(const struct vdrv_queue *q, const struct vdrv_seg *seg,
+                         struct pvirtq_desc *d, uint64_t *total)
+{
+    uint64_t addr, len;
+
+    if (unlikely(!vdrv__queue_direct(q, seg, &addr, &len)))
+        return false;
+    *total += len;
+    d->addr = le64(addr);
+    d->len = le32((uint32_t)len);
+    return true;
+}
+
+NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                     uint32_t nout, uint32_t nin, void *cookie)
+{
+    const uint64_t n = (uint64_t)nout + nin;
+    uint64_t readable = 0, writable = 0;
+    uint32_t tag = 0;
+    int32_t at = q->avail_at;
+
+    if (n - 1 >= q->nfree || n > q->max_chain)
+        return vdrv__queue_refuse(q, n);
+    for (uint32_t k = 0; k < n; k++) {
+        if (!place(q, &seg[k], desc_at(q, at),
+                   k < nout ? &readable : &writable))
+            return add_mapped(q, seg, nout, nin, cookie);
+        at = advance(q, at, 1, &tag);
+    }
+    if (readable + writable > VDRV__BYTES_MAX) /* 2.8.5 */
+        return VDRV_ERR_TOO_BIG;
+    return commit_any(q, (uint32_t)n, nout, (uint32_t)writable, 0, cookie);
+}
+
+#if !defined(__OPTIMIZE_SIZE__)
+/* A chain that does not reach the end of the ring. */
+ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                            const uint32_t nout, const uint32_t nin,
+                            void *cookie)
+{
+    const uint32_t n = nout + nin;
+    const int32_t bytes = (int32_t)n * DESC_BYTES;
+    const ptrdiff_t at = q->avail_at;
+    struct pvirtq_desc *d = desc_at(q, at);
+    uint64_t readable = 0, writable = 0;
+    uint32_t id, tag;
+
+    if (unlikely(n > q->nfree))
+        return vdrv__queue_refuse(q, n);
+    if (unlikely(at >= -bytes))
+        return add_any(q, seg, nout, nin, cookie);
+    if (unlikely(!place(q, &seg[0], &d[0], nout < 1 ? &writable : &readable)) ||
+        (n > 1 && unlikely(!place(q, &seg[1], &d[1],
+                                  nout < 2 ? &writable : &readable))) ||
+        (n > 2 &&
+         unlikely(!place(q, &seg[2], &d[2], nout < 3 ? &writable : &readable))))
+        return add_mapped(q, seg, nout, nin, cookie);
+    id = q->free_at;
+    tag = q->avail_tag;
+    if (n > 2)
+        d[1].tag = le32(tag + (TAG_NEXT | (nout < 2 ? TAG_WRITE : 0)));
+    if (n > 1)
+        d[n - 1].tag = le32((tag + (nin != 0 ? TAG_WRITE : 0)) | id);
+    q->free_at = (uint32_t)q->slot[id].link;
+    q->nfree -= n;
+    q->avail_at += bytes;
+    return commit(q, d, id,
+                  (tag + (nout == 0 ? TAG_WRITE : 0)) | (n > 1 ? TAG_NEXT : id),
+                  (uint32_t)writable + 1, (uint32_t)bytes, cookie);
+}
+
+/* No three short segments exceed what a chain may hold. */
+_Static_assert(3 * (uint64_t)VDRV__SHORT_SEG < VDRV__BYTES_MAX, "2.8.5");
+#endif
+
+#include "vdrv_queue_shapes.h"
+
+/* 2.8.7: one descriptor that refers to a table of the id's own. */
+static int commit_indirect(struct vdrv_queue *q, uint32_t n, uint32_t writable,
+                           uint32_t mapped, void *cookie)
+{
+    const uint32_t id = q->free_at;
+    const int32_t at = q->avail_at;
+    struct pvirtq_desc *d = desc_at(q, at);
+
+    d->addr = le64(q->tables_dma + (uint64_t)id * q->indirect * sizeof(*d));
+    d->len = le32(n * (uint32_t)sizeof(*d));
+    commit(q, d, id, q->avail_tag | TAG_INDIRECT | id, writable + 1,
+           DESC_BYTES | mapped, cookie);
+    q->free_at = (uint32_t)q->slot[id].link;
+    q->nfree--;
+    q->avail_at = advance(q, at, 1, &q->avail_tag);
+    return VDRV_OK;
+}
+
+static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                               uint32_t nout, uint32_t nin, void *cookie)
+{
+    struct vdrv__runs r = {.seg = seg, .n = (uint64_t)nout + nin, .nout = nout};
+    const uint32_t id = q->free_at;
+    const size_t base = (size_t)q->indirect * id;
+    struct pvirtq_desc *table = (struct pvirtq_desc *)q->tables + base;
+    const struct vdrv_queue_map *map = q->table_map + base;
+    int err;
+
+    if (q->table_map == NULL) /* nothing can be mapped: say why */
+        return add_mapped(q, seg, nout, nin, cookie);
+    err = vdrv__queue_map_table(q, id, &r);
+    if (err == VDRV__TABLE_FULL) /* as a plain chain */
+        return add_mapped(q, seg, nout, nin, cookie);
+    if (err != VDRV_OK)
+        return err;
+    for (uint32_t k = 0; k < r.count; k++) {
+        table[k].addr = le64(map[k].dma);
+        table[k].len = le32(map[k].run);
+        table[k].tag = le32(k >= r.outs ? TAG_WRITE : 0);
+    }
+    return commit_indirect(q, r.count, (uint32_t)r.writable, CHAIN_MAPPED,
+                           cookie);
+}
+
+/* 2.8.7: no flag but WRITE in a table. */
+static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                        uint32_t nout, uint32_t nin, void *cookie)
+{
+    const uint64_t n = (uint64_t)nout + nin;
+    struct pvirtq_desc *table = q->tables;
+    uint64_t readable = 0, writable = 0;
+
+    if (unlikely(n - 2 > (uint64_t)q->indirect - 2 || q->nfree == 0))
+        return q->max_chain < 3 ? add_any(q, seg, nout, nin, cookie)
+                                : add_direct(q, seg, nout, nin, cookie);
+    table += (size_t)q->indirect * q->free_at;
+    for (uint32_t k = 0; k < nout; k++) {
+        if (unlikely(!place(q, &seg[k], &table[k], &readable)))
+            return add_indirect_mapped(q, seg, nout, nin, cookie);
+        table[k].tag = le32(0);
+    }
+    for (uint32_t k = nout; k < n; k++) {
+        if (unlikely(!place(q, &seg[k], &table[k], &writable)))
+            return add_indirect_mapped(q, seg, nout, nin, cookie);
+        table[k].tag = le32(TAG_WRITE);
+    }
+    if (unlikely(readable + writable > VDRV__BYTES_MAX)) /* 2.8.5 */
+        return VDRV_ERR_TOO_BIG;
+    return commit_indirect(q, (uint32_t)n, (uint32_t)writable, 0, cookie);
+}
+
+/* ---- Notifying ---------------------------------------------------------- */
+
+/*
+ * 2.8.10: does the device want to hear of what was in [old, avail_at)?  All
+ * of it in bytes.
+ */
+static inline bool kick_wanted(const struct vdrv_queue *q, uint32_t event,
+                               int32_t old)
+{
+    const uint32_t flags = event >> 16 & 3u;
+    const int32_t size = ring_bytes(q);
+    int32_t added = q->avail_at - old, passed;
+
+    /* A 3 says nothing: the device is told, for that never hurts. */
+    if (unlikely(flags != PVIRTQ_EVENT_DESC || q->event_idx == 0))
+        return flags != PVIRTQ_EVENT_DISABLE;
+    if (added <= 0)
+        added += size;
+    passed = q->avail_at + size - DESC_BYTES;
+    passed -= (int32_t)(event & 0x7fffu) * DESC_BYTES;
+    if (((EVENT_TAG(event) ^ q->avail_tag) & TAG_AVAIL) != 0)
+        passed += size;
+    return (uint32_t)passed < (uint32_t)added; /* below 0: not reached */
+}
+
+static int kick(struct vdrv_queue *q)
+{
+    const struct pvirtq_event_suppress *device = q->device;
+    const uint32_t tag = q->held_tag;
+    const int32_t old = q->batch_at;
+
+    if (tag == 0)
+        return 0;
+    /* 2.8.20.1: what was filled in is seen before the flags of the head. */
+    shared_publish32(&desc_at(q, old)->tag, tag);
+    q->held_tag = 0;
+    q->batch_at = q->avail_at;
+    q->published = (uint16_t)q->avail_idx;
+    /* 2.8.20.2.1: they are seen before suppression is looked at. */
+    vdrv__full_fence();
+    if (kick_wanted(q, shared_load32(&device->word), old))
+        return vdrv__queue_notify(q);
+    q->stats.suppressed++;
+    return 0;
+}
+
+/* ---- Reaping ------------------------------------------------------------ */
+
+/* Undoes the mappings of a chain that came back. */
+static void unmap_chain(struct vdrv_queue *q, uint32_t id)
+{
+    const uint32_t chain = q->slot[id].chain;
+
+    if ((chain & CHAIN_MAPPED) != 0 && !vdrv__queue_unmap_table(q, id))
+        unmap_some(q, id, chain / DESC_BYTES);
+}
+
+/* The last of the ids that a chain has. */
+static uint32_t last_id(const struct vdrv_queue *q, uint32_t id)
+{
+    const uint32_t chain = q->slot[id].chain;
+
+    if ((chain & CHAIN_MAPPED) != 0)
+        for (uint32_t k = chain / DESC_BYTES; k > 1; k--)
+            id = (uint32_t)q->slot[id].link;
+    return id;
+}
+
+/*
+ * Never looks beyond what was published, so that no more buffers come back
+ * than are out.  2.8.1: used is what has both bits as the wrap counter.  The
+ * WRITE flag of a used descriptor (2.8.4) is not asked for: most devices leave
+ * it out, and a length is believed where a part was writable.
+ */
+ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
+                            uint32_t max, const bool mapped)
+{
+    uint32_t n = (uint16_t)(q->published - q->used_idx);
+    const uint8_t *const ring = q->desc_end;
+    uint32_t free_at = q->free_at, want = q->used_tag;
+    ptrdiff_t at = q->used_at, start = at;
+    struct vdrv_used *const first = out, *end;
+    bool bad = false;
+
+    n = n < max ? n : max;
+    for (end = out + n; out != end; out++) {
+        const struct pvirtq_desc *d = (const void *)(ring + at);
+        const uint32_t tag = shared_consume32(&d->tag); /* 2.8.21 */
+        const uint32_t id = tag & TAG_ID;
+        struct vdrv_queue_slot *s;
+        uint32_t len;
+
+        if (((tag ^ want) & TAG_WRAP) != 0)
+            break;
+        bad = id >= q->size;
+        if (unlikely(bad))
+            break;
+        len = shared_load32(&d->len);
+        s = &q->slot[id];
+        if (unlikely(len >= s->limit)) {
+            bad = !vdrv__queue_excuse(q, s, &len);
+            if (bad)
+                break;
+        }
+        if (mapped)
+            unmap_chain(q, id);
+        out->cookie = q->cookie[id];
+        out->len = len;
+        s->limit = 0;
+        q->slot[mapped ? last_id(q, id) : id].link = free_at;
+        free_at = id;
+        at += (ptrdiff_t)(mapped ? s->chain & ~CHAIN_MAPPED : s->chain);
+        if (unlikely(at >= 0)) { /* 2.8.1 */
+            at -= ring_bytes(q);
+            start -= ring_bytes(q);
+            want ^= TAG_WRAP;
+        }
+    }
+    n = (uint32_t)(out - first);
+    q->used_at = (int32_t)at;
+    q->used_tag = want;
+    q->used_idx = (uint16_t)(q->used_idx + n);
+    q->free_at = free_at;
+    q->nfree += (uint32_t)(at - start) / DESC_BYTES;
+    return likely(!bad) ? (int)n : vdrv__queue_bad_used(q, n);
+}
+
+static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
+{
+    return reap_some(q, out, max, false);
+}
+
+static int reap_mapped(struct vdrv_queue *q, struct vdrv_used *out,
+                       uint32_t max)
+{
+    return reap_some(q, out, max, true);
+}
+
+/* ---- Interrupt suppression ---------------------------------------------- */
+
+/*
+ * Have more than `ahead` descriptors come back?  An id that cannot be is for
+ * reap to find.
+ */
+static bool came_back(const struct vdrv_queue *q, uint32_t ahead)
+{
+    uint32_t want = q->used_tag;
+    int32_t at = q->used_at;
+
+    for (uint32_t n = (uint16_t)(q->published - q->used_idx); n > 0; n--) {
+        const uint32_t tag = shared_consume32(&desc_at(q, at)->tag);
+        const uint32_t id = tag & TAG_ID;
+        uint32_t count;
+
+        if (((tag ^ want) & TAG_WRAP) != 0)
+            return false;
+        if (id >= q->size || q->slot[id].limit == 0)
+            return true;
+        count = q->slot[id].chain / DESC_BYTES;
+        if (count > ahead)
+            return true;
+        ahead -= count;
+        at = advance(q, at, count, &want);
+    }
+    return false;
+}
+
+static bool packed_pending(const struct vdrv_queue *q)
+{
+    return came_back(q, 0);
+}
+
+/* 2.8.9, 2.8.14. */
+static int packed_arm(struct vdrv_queue *q, uint32_t mode)
+{
+    struct pvirtq_event_suppress *driver = q->driver;
+    uint32_t ahead = 0, word = PVIRTQ_EVENT_FLAG(PVIRTQ_EVENT_ENABLE);
+
+    if (mode == VDRV_ARM_OFF) {
+        word = PVIRTQ_EVENT_FLAG(PVIRTQ_EVENT_DISABLE);
+    } else if (q->event_idx != 0) {
+        uint32_t tag = q->used_tag;
+        int32_t at;
+
+        if (mode == VDRV_ARM_LATE)
+            ahead = (q->size - q->nfree - batch_count(q)) * 3u / 4u;
+        at = advance(q, q->used_at, ahead, &tag);
+        word = (uint32_t)(at + ring_bytes(q)) / DESC_BYTES |
+               ((tag & TAG_USED) != 0 ? PVIRTQ_EVENT_WRAP : 0) |
+               PVIRTQ_EVENT_FLAG(PVIRTQ_EVENT_DESC);
+    }
+    shared_store32(&driver->word, word);
+    if (mode == VDRV_ARM_OFF)
+        return 0;
+    vdrv__full_fence(); /* 2.8.21: the wish is seen before the ring is read */
+    return came_back(q, ahead);
+}
+
+static void packed_reset(struct vdrv_queue *q)
+{
+    for (uint32_t i = 0; i < q->size; i++)
+        q->slot[i].link = i + 1 < q->size ? i + 1 : 0;
+    q->nfree = q->size;
+    q->free_at = 0;
+    q->avail_idx = 0;
+    q->published = 0;
+    q->used_idx = 0;
+    q->desc_end = (uint8_t *)q->desc + ring_bytes(q);
+    q->avail_at = -ring_bytes(q);
+    q->batch_at = q->avail_at;
+    q->used_at = q->avail_at;
+    q->avail_tag = TAG_AVAIL; /* 2.8.1: both wrap counters start at 1 */
+    q->used_tag = TAG_WRAP;
+    q->held_tag = 0;
+    (void)packed_arm(q, VDRV_ARM_OFF); /* nobody may be there to hear it */
+    q->add = add_direct;
+    if (q->indirect >= 2)
+        q->add = add_indirect;
+    else if (q->max_chain < 3) /* the shapes do not look at it */
+        q->add = add_any;
+    q->kick = kick;
+    q->reap = q->map != NULL ? reap_mapped : reap;
+}
+
+const struct vdrv_queue_kind vdrv_queue_packed = {
+    .name = "packed",
+    .layout = packed_layout,
+    .reset = packed_reset,
+    .arm = packed_arm,
+    .pending = packed_pending,
+    .unmap = unmap_chain,
+};

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The shapes that drivers use are a function each, where the counts are
+ * constants.  A ring layout includes this once, after its own add_shape() and
+ * add_any(); all take the same arguments, so that nothing has to be moved.
+ */
+#ifndef VDRV_QUEUE_SHAPES_H
+#define VDRV_QUEUE_SHAPES_H
+
+#if !defined(__OPTIMIZE_SIZE__)
+NOINLINE int add_out(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                     uint32_t nout, uint32_t nin, void *cookie)
+{
+    (void)nout;
+    (void)nin;
+    return add_shape(q, seg, 1, 0, cookie);
+}
+
+NOINLINE int add_out2(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                      uint32_t nout, uint32_t nin, void *cookie)
+{
+    (void)nout;
+    (void)nin;
+    return add_shape(q, seg, 2, 0, cookie);
+}
+
+NOINLINE int add_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                    uint32_t nout, uint32_t nin, void *cookie)
+{
+    (void)nout;
+    (void)nin;
+    return add_shape(q, seg, 0, 1, cookie);
+}
+
+NOINLINE int add_out_in2(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                         uint32_t nout, uint32_t nin, void *cookie)
+{
+    (void)nout;
+    (void)nin;
+    return add_shape(q, seg, 1, 2, cookie);
+}
+
+NOINLINE int add_out2_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                         uint32_t nout, uint32_t nin, void *cookie)
+{
+    (void)nout;
+    (void)nin;
+    return add_shape(q, seg, 2, 1, cookie);
+}
+#endif
+
+static int add_direct(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                      uint32_t nout, uint32_t nin, void *cookie)
+{
+#if !defined(__OPTIMIZE_SIZE__)
+    if (nout == 1) {
+        if (nin == 2)
+            return add_out_in2(q, seg, nout, nin, cookie);
+        if (nin == 0)
+            return add_out(q, seg, nout, nin, cookie);
+    } else if (nout == 2) {
+        if (nin == 0)
+            return add_out2(q, seg, nout, nin, cookie);
+        if (nin == 1)
+            return add_out2_in(q, seg, nout, nin, cookie);
+    } else if (nout == 0 && nin == 1) {
+        return add_in(q, seg, nout, nin, cookie);
+    }
+#endif
+    return add_any(q, seg, nout, nin, cookie);
+}
+
+#endif
