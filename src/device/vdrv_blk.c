@@ -887,6 +887,8 @@ int vdrv_virtio_blk_init_sized(struct vdrv_virtio_blk *blk,
         return VDRV_ERR_INVALID;
     if (t->device_id != VDRV_VIRTIO_BLK_ID)
         return VDRV_ERR_NO_DEVICE;
+    if (t->claimed != 0) /* perhaps by this very object */
+        return VDRV_ERR_BUSY;
     memset(blk, 0, sizeof(*blk));
     choose_features(cfg, wanted, required);
     err =
