@@ -61,7 +61,8 @@ struct vdrv_block_request {
     const struct vdrv_seg *segs; /* data; whole blocks in sum */
     uint64_t block;              /* first block */
     uint64_t nblocks;            /* of DISCARD, WRITE_ZEROES, SECURE_ERASE */
-    uint32_t timeout_us;         /* deadline; 0: none but the caller's */
+    uint32_t timeout_us;         /* of execute; 0: the driver's.  submit does
+                                    not look at it: see there */
     uint32_t reserved;
     void (*done)(struct vdrv_block_request *req); /* NULL: watch `status` */
     void *user;
@@ -146,8 +147,11 @@ uint32_t vdrv_block_block_size(const struct vdrv_block *blk);
  * TIMEOUT: the device was reset, the buffer is the caller's again.  STUCK: the
  * reset was not confirmed, and the buffer stays the device's until a
  * vdrv_stop() succeeds.  BUSY: called from a callback.  AGAIN: the HAL has no
- * room to map.  Latched errors.  After an error the contents of the buffer are
- * undefined. [wait]
+ * room to map, or for the whole time others took what became free in the
+ * queue.  TOO_BIG: not even one block fits into a request, because the device
+ * takes so few or so short segments, or the memory is so scattered.  ABORTED:
+ * another call's failure ended it; the buffer is the caller's.  Latched
+ * errors.  After an error the contents of the buffer are undefined. [wait]
  */
 int vdrv_block_read_block(struct vdrv_block *blk, uint64_t block, void *buf,
                           size_t len);
@@ -176,7 +180,11 @@ int vdrv_block_get_caps(const struct vdrv_block *blk,
  * INVALID: as for read, or no such queue or op.  TOO_BIG: beyond the limits in
  * caps.  AGAIN: the queue is full, poll first.  READ_ONLY.  UNSUPPORTED: the
  * device does not offer the op.  Latched errors.  A request with nothing to do
- * (no length, or a flush without a cache) completes at once, inside submit.
+ * (no length, or a flush without a cache) completes at once, inside submit,
+ * `done` and all.
+ * A submitted request has no time limit: no time gives memory back, only the
+ * device or its reset does, and a reset may wait, which [queue] calls do not.
+ * Who submits keeps the time; vdrv_stop() and vdrv_start() take all back.
  * [queue]
  */
 int vdrv_block_submit(struct vdrv_block *blk, struct vdrv_block_request *req);
@@ -189,7 +197,8 @@ int vdrv_block_kick(struct vdrv_block *blk, uint32_t queue);
 
 /*
  * Submit, kick and wait: the blocking form of any request, with its
- * timeout_us, or the driver's when that is 0.  A full queue is waited out.
+ * timeout_us, or the driver's when that is 0; VDRV_BLOCK_NO_TIMEOUT waits as
+ * long as the HAL's clock runs.  A full queue is waited out, as long again.
  * Returns its status, or the error of the submit.  `done` is not called.
  * TIMEOUT and STUCK as for read. [wait]
  */

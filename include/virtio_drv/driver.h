@@ -45,6 +45,7 @@ struct vdrv_driver_class {
 struct vdrv_driver_queue {
     struct vdrv_queue vq;
     uint32_t epoch;         /* of the driver, when this queue was started */
+    uint32_t config_seen;   /* config interrupts its poller has looked into */
     uint32_t busy;          /* callbacks are running */
     const int32_t *watched; /* the status its poller waits for, itself */
 };
@@ -67,9 +68,8 @@ struct vdrv_driver {
     uint32_t nvectors;
     uint32_t made; /* queues that were initialised */
     uint32_t epoch;
-    uint32_t state;  /* VDRV_DRIVER_* */
-    int32_t latched; /* VDRV_OK, or what every call answers */
-    uint32_t config_seen;
+    uint32_t state;      /* VDRV_DRIVER_* */
+    int32_t latched;     /* VDRV_OK, or what every call answers */
     uint32_t starting;   /* the class's started runs: polled, no interrupts */
     uint32_t timeout_us; /* of a blocking call; never 0 */
     uint64_t features[2];
@@ -80,7 +80,9 @@ struct vdrv_driver {
 
 /*
  * Zeroes `drv` and negotiates: vdrv_transport_begin(), whose errors it
- * returns.  `queue` has room for `nqueues`.  timeout_us 0: 30 s.
+ * returns.  `queue` has room for `nqueues`.  timeout_us 0: 30 s.  BUSY, when
+ * a driver stands on the transport already, leaves `drv` untouched: it may be
+ * that driver; so look at t->claimed before zeroing what is around it.
  */
 int vdrv_driver_begin(struct vdrv_driver *drv, struct vdrv_device *dev,
                       struct vdrv_transport *t,
@@ -102,7 +104,8 @@ int vdrv_driver_run(struct vdrv_driver *drv);
 /*
  * After an error of the three above: sets FAILED, takes the memory back by a
  * reset, frees it, and lets go of the transport.  Returns `err`; or STUCK,
- * when the ring memory had to be left to a device that does not reset.
+ * when the ring memory had to be left to a device that does not reset: then
+ * the transport stays claimed until a vdrv_driver_fini() succeeds.
  */
 int vdrv_driver_abandon(struct vdrv_driver *drv, int err);
 
@@ -133,8 +136,7 @@ int vdrv_driver_refresh(struct vdrv_driver *drv);
 
 /*
  * May the queue be used?  VDRV_OK, or what is latched; when the device was
- * reset since, first takes this queue's requests back.  The test on the hot
- * path is vdrv_driver_lapsed(). [queue]
+ * reset since, first takes this queue's requests back. [queue]
  */
 int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue);
 
@@ -159,8 +161,10 @@ void vdrv_driver_rest(struct vdrv_driver *drv, uint32_t queue, uint32_t max_us);
  * Waits until `*status` is no longer VDRV_PENDING, polling `queue`, for at
  * most `timeout_us` (0: the driver's).  OK: it is final.  Otherwise the device
  * was reset, everything outstanding of this queue has ended with ABORTED, and
- * the answer is TIMEOUT or the latched error; or STUCK: the reset was not
- * confirmed, and what was outstanding still is. [wait]
+ * the answer is TIMEOUT, the latched error, or ABORTED (another call had
+ * latched STUCK, and now the reset was confirmed); or STUCK: the reset was not
+ * confirmed, and what was outstanding still is.  BUSY: a callback of this
+ * queue is running; nothing was done, so ask before submitting. [wait]
  */
 int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
                      const int32_t *status, uint32_t timeout_us);

@@ -33,10 +33,11 @@ extern "C" {
 struct vdrv_virtio_blk_config {
     void *work;          /* CPU memory, aligned as uint64_t; the driver's */
     size_t work_size;    /* until fini; at least ..._work_size() bytes */
-    uint32_t queue_size; /* entries; 0: 128; never above the device's */
+    uint32_t queue_size; /* entries; 0: 128; at least 4; rounded down to a
+                            power of two; never above the device's */
     uint32_t queues;     /* 0: 1; never above the device's */
     uint32_t max_segs;   /* data segments of one request; 0: 16; never above
-                            the device's seg_max */
+                            the device's seg_max, or queue_size - 2 */
     uint32_t timeout_us; /* of blocking calls; 0: 30 s */
     const struct vdrv_queue_kind *packed; /* NULL: split rings only */
     uint8_t require_platform; /* refuse a device without ACCESS_PLATFORM */
@@ -77,7 +78,7 @@ struct vdrv_virtio_blk {
 /*
  * The exact size for this device and configuration, after a probe: queues and
  * queue sizes that the device does not have are not counted.  0: `t` or `cfg`
- * is NULL, or the device has no queue. [alone]
+ * is NULL, cfg->queue_size is 1 to 3, or the device has no queue. [alone]
  */
 size_t vdrv_virtio_blk_work_size(struct vdrv_transport *t,
                                  const struct vdrv_virtio_blk_config *cfg);
@@ -85,14 +86,19 @@ size_t vdrv_virtio_blk_work_size(struct vdrv_transport *t,
 /*
  * Initialises the device and the object: after VDRV_OK `&blk->block` is a
  * disk.  `blk` need not be zeroed; `t` must outlive it.  On an error nothing
- * is kept: all memory is freed and the device was told (STUCK excepted).
- * INVALID: NULL, wrong API level or sizes, misaligned work area, a HAL without
- * its required members.  NO_DEVICE: not a block device, or it went away.
+ * is kept: all memory is freed and the device was told.  (STUCK excepted: it
+ * did not confirm the reset, so its memory stays allocated and `t` claimed,
+ * until vdrv_virtio_blk_fini() succeeds.)
+ * INVALID: NULL, wrong API level or sizes, misaligned work area, a queue_size
+ * of 1 to 3, a HAL without its required members or with a dma_alloc that
+ * ignores the alignment.  NO_DEVICE: not a block device, or it went away.
  * NO_MEMORY: work area too small (the log says by how much) or dma_alloc
  * failed.  UNSUPPORTED: the device refuses the features, or lacks a required
  * one.  PROTOCOL: its configuration or queues make no sense.  BUSY: a driver
- * stands on the transport already.  TIMEOUT, BAD_STATE, STUCK: as for
- * vdrv_start(). [alone]
+ * stands on the transport already; that may be this object, which goes on
+ * undisturbed.  AGAIN: its configuration keeps changing while it is read.
+ * TIMEOUT: it did not finish its first reset, and was told of no memory.
+ * BAD_STATE: it asks for a reset. [alone]
  */
 int vdrv_virtio_blk_init_sized(struct vdrv_virtio_blk *blk,
                                struct vdrv_transport *t,

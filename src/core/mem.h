@@ -9,8 +9,6 @@
 
 #include <stddef.h>
 
-#include "../core/mem.h"
-
 void *memcpy(void *restrict dst, const void *restrict src, size_t n);
 void *memmove(void *dst, const void *src, size_t n);
 void *memset(void *dst, int value, size_t n);

@@ -13,10 +13,12 @@
 #include "../core/wait.h"
 #include "../spec/virtio_blk.h"
 #include "../spec/virtio_config.h"
+#include "../spec/virtio_ring.h"
 #include "vdrv_blk_config.h"
 
 #define DEFAULT_QUEUE_SIZE 128u
 #define DEFAULT_MAX_SEGS   16u
+#define LEAST_QUEUE_SIZE   4u /* header, data, status; a power of two */
 #define BLOCKING_SEGS      8u /* of one request of a blocking call */
 #define NO_SLOT            UINT32_MAX
 #define STATUS_POISON      0xffu /* no status that a device may write */
@@ -100,7 +102,8 @@ static int plan_data(const struct vdrv_virtio_blk *blk,
     p->writes = req->op == VDRV_BLOCK_WRITE;
     p->type = p->writes ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN;
     p->sector = req->block << blk->sector_shift;
-    return p->writes && caps->read_only ? VDRV_ERR_READ_ONLY : VDRV_OK;
+    return p->writes && caps->read_only && *bytes != 0 ? VDRV_ERR_READ_ONLY
+                                                       : VDRV_OK;
 }
 
 static int plan_range(const struct vdrv_virtio_blk *blk,
@@ -229,6 +232,22 @@ static int enqueue(struct vdrv_virtio_blk *blk,
                           &lane->slot[slot]);
 }
 
+/* Nothing to do for the device. */
+static void complete_idle(struct vdrv_virtio_blk *blk,
+                          struct vdrv_block_request *req, const void *mark)
+{
+    struct vdrv_driver_queue *dq = &blk->queue[req->queue];
+
+    req->device_status = VIRTIO_BLK_S_OK;
+    req->result = 0;
+    req->status = VDRV_OK;
+    if (mark != NULL || req->done == NULL)
+        return;
+    dq->busy++;
+    req->done(req);
+    dq->busy--;
+}
+
 static int submit(struct vdrv_virtio_blk *blk, struct vdrv_block_request *req,
                   void *mark)
 {
@@ -243,9 +262,7 @@ static int submit(struct vdrv_virtio_blk *blk, struct vdrv_block_request *req,
     if (err != VDRV_OK)
         return err;
     if (idle) {
-        req->status = VDRV_OK;
-        if (mark == NULL && req->done != NULL)
-            req->done(req);
+        complete_idle(blk, req, mark);
         return VDRV_OK;
     }
     lane = &blk->lane[req->queue];
@@ -343,6 +360,7 @@ static void blk_complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
 /*
  * A full queue empties by polling it.  One from which nothing comes back in
  * the whole time belongs to a dead device, and is given up like a request.
+ * When the device works but others take all the room, AGAIN ends it.
  */
 static int submit_waiting(struct vdrv_virtio_blk *blk,
                           struct vdrv_block_request *req, uint32_t timeout_us)
@@ -363,8 +381,9 @@ static int submit_waiting(struct vdrv_virtio_blk *blk,
             return n;
         if (vdrv_queue_outstanding(&blk->queue[req->queue].vq) == 0 && n == 0)
             return err; /* nothing to wait for: it was the HAL's AGAIN */
-        if (late && n == 0)
-            return vdrv_driver_wait(&blk->drv, req->queue, &never, 1);
+        if (late)
+            return n == 0 ? vdrv_driver_wait(&blk->drv, req->queue, &never, 1)
+                          : submit(blk, req, BLOCKING);
         if (n == 0)
             vdrv_driver_rest(&blk->drv, req->queue, vdrv__wait_left(&w));
         late = !vdrv__wait_more(&w);
@@ -675,11 +694,6 @@ static void choose_features(const struct vdrv_virtio_blk_config *cfg,
         required[0] |= BIT(VIRTIO_F_ACCESS_PLATFORM);
 }
 
-static uint32_t max_segs_of(const struct vdrv_virtio_blk_config *cfg)
-{
-    return cfg->max_segs != 0 ? cfg->max_segs : DEFAULT_MAX_SEGS;
-}
-
 static uint32_t queues_of(const struct vdrv_virtio_blk_config *cfg)
 {
     const uint32_t n = cfg->queues != 0 ? cfg->queues : 1;
@@ -690,6 +704,16 @@ static uint32_t queues_of(const struct vdrv_virtio_blk_config *cfg)
 static uint32_t size_of(const struct vdrv_virtio_blk_config *cfg)
 {
     return cfg->queue_size != 0 ? cfg->queue_size : DEFAULT_QUEUE_SIZE;
+}
+
+/* 2.7.5.3.1: with header and status, no more than the queue has entries. */
+static uint32_t max_segs_of(const struct vdrv_virtio_blk_config *cfg)
+{
+    const uint32_t n = cfg->max_segs != 0 ? cfg->max_segs : DEFAULT_MAX_SEGS;
+    const uint32_t size =
+        size_of(cfg) < VIRTQ_SIZE_MAX ? size_of(cfg) : VIRTQ_SIZE_MAX;
+
+    return n < size - 2 ? n : size - 2;
 }
 
 /* The work memory of one queue: the ring's, the slots, the segments. */
@@ -706,7 +730,7 @@ size_t vdrv_virtio_blk_work_size(struct vdrv_transport *t,
 {
     size_t sum = 0;
 
-    if (t == NULL || cfg == NULL)
+    if (t == NULL || cfg == NULL || size_of(cfg) < LEAST_QUEUE_SIZE)
         return 0;
     for (uint32_t i = 0; i < queues_of(cfg); i++) {
         const int size =
@@ -793,10 +817,16 @@ static int make_shared(struct vdrv_virtio_blk *blk)
                        UINT64_MAX, flags, &blk->shared_dma);
     if (blk->shared == NULL)
         return VDRV_ERR_NO_MEMORY;
-    memset(blk->shared, 0, blk->shared_size);
-    if ((blk->shared_dma & (sizeof(struct shared_slot) - 1)) != 0 ||
-        blk->shared_dma + blk->shared_size < blk->shared_dma)
+    if (((uintptr_t)blk->shared & 15u) != 0 ||
+        (blk->shared_dma & (sizeof(struct shared_slot) - 1)) != 0 ||
+        blk->shared_dma + blk->shared_size < blk->shared_dma) {
+        vdrv_transport_log(blk->drv.transport, VDRV_LOG_ERROR,
+                           "dma_alloc answered an address that is misaligned "
+                           "or too high:",
+                           &blk->shared_dma);
         return VDRV_ERR_INVALID;
+    }
+    memset(blk->shared, 0, blk->shared_size);
     return VDRV_OK;
 }
 
@@ -883,10 +913,12 @@ int vdrv_virtio_blk_init_sized(struct vdrv_virtio_blk *blk,
 
     if (blk == NULL || t == NULL || cfg == NULL ||
         api_level != VDRV_API_LEVEL || blk_size != sizeof(*blk) ||
-        cfg_size != sizeof(*cfg))
+        cfg_size != sizeof(*cfg) || size_of(cfg) < LEAST_QUEUE_SIZE)
         return VDRV_ERR_INVALID;
     if (t->device_id != VDRV_VIRTIO_BLK_ID)
         return VDRV_ERR_NO_DEVICE;
+    if (t->claimed != 0) /* perhaps by this very object */
+        return VDRV_ERR_BUSY;
     memset(blk, 0, sizeof(*blk));
     choose_features(cfg, wanted, required);
     err =

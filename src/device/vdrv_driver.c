@@ -29,7 +29,7 @@ static void set_state(struct vdrv_driver *drv, uint32_t state)
 
 static void latch(struct vdrv_driver *drv, int err, uint32_t state)
 {
-    if (drv->latched == VDRV_OK)
+    if (vdrv__status_get(&drv->latched) == VDRV_OK)
         vdrv__status_set(&drv->latched, err);
     set_state(drv, state);
     vdrv__count(&drv->epoch);
@@ -57,6 +57,7 @@ static void drain(struct vdrv_driver *drv, uint32_t queue)
 int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue)
 {
     uint32_t state;
+    int err;
 
     if (drv->transport == NULL || queue >= drv->made)
         return drv->transport == NULL ? VDRV_ERR_BAD_STATE : VDRV_ERR_INVALID;
@@ -69,8 +70,8 @@ int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue)
         drain(drv, queue);
     if (state == VDRV_DRIVER_STUCK)
         return VDRV_ERR_STUCK;
-    return drv->latched != VDRV_OK ? vdrv__status_get(&drv->latched)
-                                   : VDRV_ERR_BAD_STATE;
+    err = vdrv__status_get(&drv->latched);
+    return err != VDRV_OK ? err : VDRV_ERR_BAD_STATE;
 }
 
 /* ---- Bringing it up ----------------------------------------------------- */
@@ -84,6 +85,8 @@ int vdrv_driver_begin(struct vdrv_driver *drv, struct vdrv_device *dev,
 {
     int err;
 
+    if (t->claimed != 0)
+        return VDRV_ERR_BUSY;
     memset(drv, 0, sizeof(*drv));
     err = vdrv_transport_begin(t, wanted, required, cls->rule, cls->nrules);
     if (err != VDRV_OK)
@@ -112,6 +115,7 @@ int vdrv_driver_add_queue(struct vdrv_driver *drv,
         return VDRV_ERR_INVALID;
     dq = &drv->queue[drv->made];
     dq->epoch = 0;
+    dq->config_seen = 0;
     dq->busy = 0;
     dq->watched = NULL;
     dq->vq.desc = NULL;
@@ -129,9 +133,10 @@ static int run(struct vdrv_driver *drv)
     if (err != VDRV_OK)
         return err;
     drv->latched = VDRV_OK;
-    drv->config_seen = vdrv__counted(&drv->vector[0].config);
-    for (uint32_t i = 0; i < drv->made; i++)
+    for (uint32_t i = 0; i < drv->made; i++) {
         drv->queue[i].epoch = drv->epoch;
+        drv->queue[i].config_seen = vdrv__counted(&drv->vector[0].config);
+    }
     set_state(drv, VDRV_DRIVER_RUNNING);
     if (drv->cls->started == NULL)
         return VDRV_OK;
@@ -171,6 +176,7 @@ int vdrv_driver_abandon(struct vdrv_driver *drv, int err)
         reset = vdrv_transport_reset(t, 0);
     if (reset == VDRV_ERR_STUCK) {
         set_state(drv, VDRV_DRIVER_STUCK);
+        t->claimed = 1; /* fini has to reset it, and nobody else's device */
         return VDRV_ERR_STUCK;
     }
     set_state(drv, VDRV_DRIVER_STOPPED);
@@ -227,6 +233,8 @@ int vdrv_driver_stop(struct vdrv_driver *drv)
         }
         /* A device that is gone owns nothing any more: NO_DEVICE is fine. */
     }
+    if (drv->latched == VDRV_ERR_STUCK) /* no longer: the memory is back */
+        vdrv__status_set(&drv->latched, VDRV_OK);
     latch(drv, VDRV_ERR_BAD_STATE, VDRV_DRIVER_STOPPED);
     for (uint32_t i = 0; i < drv->made; i++)
         drain(drv, i);
@@ -303,13 +311,13 @@ static int look_at_health(struct vdrv_driver *drv)
     return err;
 }
 
-static int check_config(struct vdrv_driver *drv)
+static int check_config(struct vdrv_driver *drv, struct vdrv_driver_queue *dq)
 {
     const uint32_t count = vdrv__counted(&drv->vector[0].config);
 
-    if (count == drv->config_seen)
+    if (count == dq->config_seen)
         return VDRV_OK;
-    drv->config_seen = count;
+    dq->config_seen = count;
     return look_at_health(drv);
 }
 
@@ -331,11 +339,12 @@ int vdrv_driver_poll(struct vdrv_driver *drv, uint32_t queue, uint32_t budget)
     uint32_t left, done = 0;
     int err = vdrv_driver_check(drv, queue), n;
 
-    if (err == VDRV_OK)
-        err = check_config(drv);
     if (err != VDRV_OK)
         return err;
     dq = &drv->queue[queue];
+    err = check_config(drv, dq);
+    if (err != VDRV_OK)
+        return err;
     if (dq->busy != 0)
         return VDRV_ERR_BUSY;
     /* Broken after good completions, which were delivered: now it counts. */
@@ -373,8 +382,10 @@ int vdrv_driver_arm(struct vdrv_driver *drv, uint32_t queue, uint32_t mode)
 
 int vdrv_driver_refresh(struct vdrv_driver *drv)
 {
+    const int err = vdrv__status_get(&drv->latched);
+
     if (drv->transport == NULL || state_of(drv) != VDRV_DRIVER_RUNNING)
-        return drv->latched != VDRV_OK ? drv->latched : VDRV_ERR_BAD_STATE;
+        return err != VDRV_OK ? err : VDRV_ERR_BAD_STATE;
     return look_at_health(drv);
 }
 
@@ -413,7 +424,7 @@ static int give_up(struct vdrv_driver *drv, uint32_t queue, int err)
     const int reset = vdrv_transport_reset(drv->transport, 0);
 
     if (reset == VDRV_ERR_STUCK) {
-        drv->latched = VDRV_OK;
+        vdrv__status_set(&drv->latched, VDRV_ERR_STUCK);
         latch(drv, VDRV_ERR_STUCK, VDRV_DRIVER_STUCK);
         return VDRV_ERR_STUCK;
     }
@@ -425,7 +436,8 @@ static int give_up(struct vdrv_driver *drv, uint32_t queue, int err)
     /* One queue, one caller: nobody else has to be told, so it goes on. */
     if (err == VDRV_ERR_TIMEOUT && drv->made == 1 && restart(drv) != VDRV_OK)
         latch(drv, VDRV_ERR_BAD_STATE, VDRV_DRIVER_FAILED);
-    return err;
+    /* Another call's reset was not confirmed.  This one was. */
+    return err == VDRV_ERR_STUCK ? VDRV_ERR_ABORTED : err;
 }
 
 void vdrv_driver_rest(struct vdrv_driver *drv, uint32_t queue, uint32_t max_us)
@@ -445,6 +457,8 @@ int vdrv_driver_wait(struct vdrv_driver *drv, uint32_t queue,
     bool late = false;
     int err;
 
+    if (drv->queue[queue].busy != 0)
+        return VDRV_ERR_BUSY;
     vdrv__wait_begin(&w, drv->hal,
                      timeout_us != 0 ? timeout_us : drv->timeout_us);
     for (;;) {

@@ -659,6 +659,8 @@ int vdrv_virtio_gpu_init_sized(struct vdrv_virtio_gpu *gpu,
         return VDRV_ERR_INVALID;
     if (t->device_id != VDRV_VIRTIO_GPU_ID)
         return VDRV_ERR_NO_DEVICE;
+    if (t->claimed != 0) /* perhaps by this very object */
+        return VDRV_ERR_BUSY;
     hal = t->hal;
     memset(gpu, 0, sizeof(*gpu));
     gpu->cfg = *cfg;

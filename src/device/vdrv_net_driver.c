@@ -579,6 +579,8 @@ int vdrv_virtio_net_init_sized(struct vdrv_virtio_net *nic,
         return VDRV_ERR_INVALID;
     if (t->device_id != VDRV_VIRTIO_NET_ID)
         return VDRV_ERR_NO_DEVICE;
+    if (t->claimed != 0) /* perhaps by this very object */
+        return VDRV_ERR_BUSY;
     memset(nic, 0, sizeof(*nic));
     choose_features(cfg, wanted, required);
     err = vdrv_driver_begin(&nic->drv, &nic->net.dev, t, &net_class, nic->queue,

@@ -251,6 +251,9 @@ static void fault_F50_read_only(void)
     CHECK_EQ(vdrv_block_flush(g.blk), VDRV_OK);
     CHECK_EQ(vdrv_block_read_block(g.blk, 0, big, 512), VDRV_OK);
     CHECK_EQ(g.dev.requests[FAKE_BLK_OUT], 0);
+    r.nsegs = 0; /* nothing is OK */
+    CHECK_EQ(vdrv_block_write_block(g.blk, 0, big, 0), VDRV_OK);
+    CHECK_EQ(vdrv_block_execute(g.blk, &r), VDRV_OK);
     disk_down(&g);
 }
 
@@ -618,6 +621,7 @@ static const struct {
     {{.op = 9, .nsegs = 1}, {512}, VDRV_ERR_UNSUPPORTED},
     {{.op = 13}, {0}, VDRV_ERR_UNSUPPORTED},
     {{.op = 15, .nsegs = 1}, {512}, VDRV_ERR_UNSUPPORTED},
+    {{.op = 3, .nsegs = 1}, {512}, VDRV_ERR_INVALID},
 };
 
 static void test_submit_errors(void)
@@ -775,6 +779,33 @@ static void test_reuse_in_done(void)
         ;
     CHECK_EQ(resubmits, -1);
     CHECK_EQ(g.dev.requests[FAKE_BLK_IN], 100001);
+    disk_down(&g);
+}
+
+/*
+ * Room in a full queue always goes to callbacks, which submit anew: the device
+ * works, so it is not reset, but the wait for room has its bound too.
+ */
+static void test_no_room_for_ever(void)
+{
+    struct disk_opts o = {.drv = {.queue_size = 8, .timeout_us = 5000}};
+    struct disk_rig g;
+
+    if (!disk_up(&g, &o))
+        return;
+    cb_rig = &g;
+    g.dev.dev.immediate = true;
+    resubmits = 1000000000;
+    for (unsigned n = 0; n < 8; n++) {
+        job_init(&jobs[n], VDRV_BLOCK_READ, n);
+        jobs[n].req.done = again_done;
+        CHECK_EQ(vdrv_block_submit(g.blk, &jobs[n].req), VDRV_OK);
+    }
+    CHECK_EQ(vdrv_block_read_block(g.blk, 9, back, 512), VDRV_ERR_AGAIN);
+    CHECK(g.f.now < 1000000);
+    resubmits = 0;
+    CHECK_EQ(vdrv_poll(&g.blk->dev, 0, 0), 8);
+    disk_works(&g);
     disk_down(&g);
 }
 
@@ -1083,6 +1114,7 @@ static const struct check_case cases[] = {
     {"blk_submit_nothing", test_submit_nothing},
     {"blk_all_ops_submitted", test_all_ops_submitted},
     {"blk_reuse_in_done", test_reuse_in_done},
+    {"blk_no_room_for_ever", test_no_room_for_ever},
     {"blk_wait_and_wake", test_wait_and_wake},
     {"blk_no_wait_no_irq", test_no_wait_no_irq},
     {"blk_interrupt_loop", test_interrupt_loop},

@@ -210,6 +210,60 @@ static void fault_F46_seg_max_huge(void)
         }
 }
 
+/*
+ * A configuration that wants as many segments as there are gets what the
+ * queue holds, in work memory of exactly the size asked for.
+ */
+static void test_max_segs_huge(void)
+{
+    static const uint32_t max_segs[] = {
+        62, 63, 64, 32766, UINT32_MAX - 2, UINT32_MAX - 1, UINT32_MAX};
+
+    for (size_t i = 0; i < COUNT(max_segs); i++) {
+        struct disk_opts o = {
+            .disk = {.without = BIT64(FAKE_BLK_F_SEG_MAX)},
+            .drv = {.max_segs = max_segs[i], .queue_size = 64}};
+        struct vdrv_block_request r = {.op = VDRV_BLOCK_READ};
+        struct vdrv_block_caps c;
+        struct vdrv_seg seg[62];
+        struct disk_rig g;
+
+        if (!disk_up(&g, &o))
+            return;
+        CHECK_EQ(vdrv_block_get_caps(g.blk, &c), VDRV_OK);
+        CHECK_EQ(c.max_segs, 62);
+        for (int k = 0; k < 62; k++)
+            seg[k] = vdrv_seg_in(buf + 512 * k, 512);
+        r.segs = seg;
+        r.nsegs = 62;
+        CHECK_EQ(vdrv_block_execute(g.blk, &r), VDRV_OK);
+        CHECK_MEM(buf, g.dev.disk, 512 * 62);
+        disk_down(&g);
+    }
+}
+
+/* Queues that cannot hold a request are the caller's mistake. */
+static void test_queue_size_small(void)
+{
+    for (uint32_t size = 1; size <= 5; size++) {
+        struct disk_opts o = {.drv = {.queue_size = size}};
+        struct disk_rig g;
+
+        disk_machine(&g, &o);
+        CHECK_EQ(disk_probe(&g), VDRV_OK);
+        if (size < 4) {
+            CHECK_EQ(vdrv_virtio_blk_work_size(g.t, &g.cfg), 0);
+            CHECK_EQ(disk_init(&g), VDRV_ERR_INVALID);
+            disk_end(&g);
+            continue;
+        }
+        CHECK_EQ(disk_init(&g), VDRV_OK);
+        CHECK_EQ(vdrv_block_read_block(g.blk, 0, buf, 65536), VDRV_OK);
+        disk_works(&g);
+        disk_down(&g);
+    }
+}
+
 /* ---- What requests come back with ------------------------------------------------- */
 
 static void fault_F42_status_byte(void)
@@ -808,6 +862,8 @@ static void test_random_mix(void)
 static const struct check_case cases[] = {
     {"blk_request_timeout", test_request_timeout},
     {"blk_cancel", test_cancel},
+    {"blk_max_segs_huge", test_max_segs_huge},
+    {"blk_queue_size_small", test_queue_size_small},
     {"blk_random_mix", test_random_mix},
     {"fault_F07_length_too_long", fault_F07_length_too_long},
     {"fault_F14_never_completes", fault_F14_never_completes},

@@ -94,6 +94,20 @@ static void test_init_invalid(void)
     disk_down(&g);
 }
 
+/* A second init is refused, and leaves the first one's object alone. */
+static void test_init_twice(void)
+{
+    struct vdrv_virtio_blk other;
+    struct disk_rig g;
+
+    if (!disk_up(&g, NULL))
+        return;
+    CHECK_EQ(vdrv_virtio_blk_init(&g.drv, g.t, &g.cfg), VDRV_ERR_BUSY);
+    CHECK_EQ(vdrv_virtio_blk_init(&other, g.t, &g.cfg), VDRV_ERR_BUSY);
+    disk_works(&g);
+    disk_down(&g);
+}
+
 static void test_init_hal_incomplete(void)
 {
     for (int what = 0; what < 3; what++) {
@@ -483,7 +497,46 @@ static void stuck(uint32_t mode, uint32_t queues, int late)
     CHECK_EQ(vdrv_stop(&g.blk->dev), VDRV_OK);
     CHECK_EQ(g.f.maps_live, 0);
     ended(0, 5, VDRV_ERR_ABORTED, 1);
+    CHECK_EQ(vdrv_poll(&g.blk->dev, 0, 0), VDRV_ERR_BAD_STATE); /* no longer */
     CHECK_EQ(vdrv_start(&g.blk->dev), VDRV_OK);
+    disk_works(&g);
+    disk_down(&g);
+}
+
+/* While one caller sleeps, another's reset is not confirmed. */
+static void stuck_in_wait(void *arg, struct vdrv_device *dev, uint32_t queue,
+                          uint32_t max_us)
+{
+    struct disk_rig *g = arg;
+    static uint8_t lost[512];
+
+    (void)max_us;
+    if (g->dev.dev.reset_never || vdrv_poll(dev, queue, 0) != 0)
+        return;
+    g->f.wait_hook = NULL;
+    g->dev.dev.reset_never = true;
+    CHECK_EQ(vdrv_block_read_block(g->blk, 0, lost, 512), VDRV_ERR_STUCK);
+    g->dev.dev.reset_never = false;
+}
+
+/* The sleeper's reset is: its memory is back, and the answer says so. */
+static void test_stuck_elsewhere(void)
+{
+    struct disk_opts o = {.drv = {.timeout_us = 20000}};
+    struct disk_rig g;
+
+    if (!disk_up(&g, &o))
+        return;
+    g.dev.dev.complete = FAKE_COMPLETE_HELD;
+    in_flight(&g, 0, 0, 3);
+    g.f.wait_hook = stuck_in_wait;
+    g.f.wait_arg = &g;
+    CHECK_EQ(vdrv_block_read_block(g.blk, 0, buf, 512), VDRV_ERR_ABORTED);
+    ended(0, 3, VDRV_ERR_ABORTED, 1);
+    CHECK_EQ(g.f.maps_live, 0);
+    CHECK_EQ(vdrv_poll(&g.blk->dev, 0, 0), VDRV_ERR_STUCK); /* until a stop */
+    g.dev.dev.complete = FAKE_COMPLETE_NOW;
+    CHECK_EQ(vdrv_reset(&g.blk->dev), VDRV_OK);
     disk_works(&g);
     disk_down(&g);
 }
@@ -511,6 +564,8 @@ static void test_stuck_in_init(void)
     fake_override(&g.f, VDRV_SPACE_MEMORY, DISK_STATUS, 7, 0, 0x8B);
     CHECK_EQ(vdrv_virtio_blk_init(&g.drv, g.t, &g.cfg), VDRV_ERR_STUCK);
     CHECK_EQ(g.f.allocs_live, 1);
+    /* Nobody else's device, as long as it holds that memory. */
+    CHECK_EQ(vdrv_virtio_blk_init(&g.drv, g.t, &g.cfg), VDRV_ERR_BUSY);
     CHECK_EQ(vdrv_virtio_blk_fini(&g.drv), VDRV_ERR_STUCK);
     CHECK_EQ(g.f.allocs_live, 1);
     fake_override_clear(&g.f);
@@ -703,6 +758,7 @@ static void test_no_timeout(void)
 
 static const struct check_case cases[] = {
     {"driver_init_invalid", test_init_invalid},
+    {"driver_init_twice", test_init_twice},
     {"driver_init_hal_incomplete", test_init_hal_incomplete},
     {"driver_small_hal", test_small_hal},
     {"driver_work_area", test_work_area},
@@ -711,6 +767,7 @@ static const struct check_case cases[] = {
     {"driver_start_refused", test_start_refused},
     {"driver_timeout_several_queues", test_timeout_several_queues},
     {"driver_stuck", test_stuck},
+    {"driver_stuck_elsewhere", test_stuck_elsewhere},
     {"driver_stuck_in_init", test_stuck_in_init},
     {"driver_needs_reset_while_waiting", test_needs_reset_while_waiting},
     {"driver_no_timeout", test_no_timeout},
