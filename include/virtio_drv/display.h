@@ -123,7 +123,9 @@ void vdrv_rect_union(struct vdrv_rect *r, const struct vdrv_rect *add);
 
 /*
  * The device shows this memory itself: no transfer, a flush only says where it
- * changed.  UNSUPPORTED at attach where caps.can_share is 0.
+ * changed.  UNSUPPORTED at attach where caps.can_share is 0.  Its memory is a
+ * multiple of caps.share_align: segments list as much, the bytes behind the
+ * picture are not shown; without segments, pitch * height is one.
  */
 #define VDRV_FB_SHARED 1u
 
@@ -248,6 +250,7 @@ struct vdrv_display_caps {
     uint32_t dma_align;   /* of pixels; 1 when coherent */
     uint32_t generation;  /* counts changes of heads */
     uint32_t cursor_size; /* 64; 0: no cursor */
+    uint32_t share_align; /* a shared framebuffer's memory is a multiple */
     uint8_t need_flush;
     uint8_t can_edid;
     uint8_t can_share; /* VDRV_FB_SHARED */
