@@ -13,6 +13,17 @@
  * any offset (flip and pan), flushed by arrays of rectangles, and detached.
  * A blocking call is submit and poll, so both ways mix.
  *
+ * When the kernel dies: with interrupts off and the other CPUs stopped, wherever
+ * they were, in this library too,
+ *
+ *     if (vdrv_display_panic(dpy) == VDRV_OK) {
+ *         fb = vdrv_display_fb(dpy, 0);
+ *         ... draw the text into fb->base ...
+ *         vdrv_display_flush(dpy, 0);
+ *     }
+ *
+ * shows the text, by polling alone: no lock, no interrupt, no sleep, no memory.
+ *
  * Coordinates are pixels of the framebuffer, from its upper left corner.
  * Everything but the cursor goes through queue 0; the cursor's image too, its
  * moves through queue 1.  Requests of one queue take effect in the order they
@@ -357,6 +368,7 @@ struct vdrv_display_ops {
     int (*move_cursor)(struct vdrv_display *dpy, uint32_t head, uint32_t x,
                        uint32_t y);
     int (*hide_cursor)(struct vdrv_display *dpy, uint32_t head);
+    int (*panic)(struct vdrv_display *dpy);
 };
 
 /* A display: embed it first in the driver's struct; dev.ops is a display
@@ -487,6 +499,19 @@ int vdrv_display_set_cursor(struct vdrv_display *dpy, uint32_t head,
 int vdrv_display_move_cursor(struct vdrv_display *dpy, uint32_t head,
                              uint32_t x, uint32_t y);
 int vdrv_display_hide_cursor(struct vdrv_display *dpy, uint32_t head);
+
+/*
+ * Takes the screen over from a kernel that will not go on.  May interrupt any
+ * call of this device but its init and fini; those calls must never be
+ * returned to.  The device is reset and started again; no pending request
+ * ends, no callback runs, nothing is unmapped, the caller's framebuffers are
+ * forgotten as they are.  Heads show the framebuffers of the library's again,
+ * as after vdrv_start(); where there are none, attach a new one.  From now on the HAL's wait and wake are not
+ * called.  It may be called again, also after an error.  UNSUPPORTED; STUCK;
+ * BAD_STATE: not initialised; errors as for vdrv_start(). [alone], in that
+ * everybody else is stopped, in whatever place
+ */
+int vdrv_display_panic(struct vdrv_display *dpy);
 
 #ifdef __cplusplus
 }

@@ -207,6 +207,29 @@ static int execute(struct vdrv_display *dpy, struct vdrv_display_request *req)
     return err != VDRV_OK ? err : vdrv__gpu_execute(gpu, req);
 }
 
+/* What an interrupted call has left behind may be half of something. */
+static int panic(struct vdrv_display *dpy)
+{
+    struct vdrv_virtio_gpu *gpu = vdrv__gpu(dpy);
+
+    if (gpu->caps.heads == 0)
+        return VDRV_ERR_BAD_STATE;
+    gpu->attached = NULL;
+    gpu->cursor_busy = 0;
+    gpu->room = VDRV_OK;
+    vdrv__gpu_free_slots(gpu);
+    for (uint32_t i = 0; i < gpu->heads; i++) {
+        struct vdrv_virtio_gpu_head *h = &gpu->head[i];
+
+        h->own[0].state = VDRV_FB_DETACHED;
+        h->own[1].state = VDRV_FB_DETACHED;
+        h->cursor.state = VDRV_FB_DETACHED;
+        h->own[0].nruns = 0;
+        h->own[1].nruns = 0;
+    }
+    return vdrv_driver_seize(&gpu->drv);
+}
+
 static const struct vdrv_display_ops ops = {
     .base =
         {
@@ -236,6 +259,7 @@ static const struct vdrv_display_ops ops = {
     .set_cursor = vdrv__gpu_set_cursor,
     .move_cursor = vdrv__gpu_move_cursor,
     .hide_cursor = vdrv__gpu_hide_cursor,
+    .panic = panic,
 };
 
 /* ---- Memory -------------------------------------------------------------- */
