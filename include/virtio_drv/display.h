@@ -13,6 +13,17 @@
  * any offset (flip and pan), flushed by arrays of rectangles, and detached.
  * A blocking call is submit and poll, so both ways mix.
  *
+ * When the kernel dies: with interrupts off and the other CPUs stopped, wherever
+ * they were, in this library too,
+ *
+ *     if (vdrv_display_panic(dpy) == VDRV_OK) {
+ *         fb = vdrv_display_fb(dpy, 0);
+ *         ... draw the text into fb->base ...
+ *         vdrv_display_flush(dpy, 0);
+ *     }
+ *
+ * shows the text, by polling alone: no lock, no interrupt, no sleep, no memory.
+ *
  * Coordinates are pixels of the framebuffer, from its upper left corner.
  * Everything but the cursor goes through queue 0; the cursor's image too, its
  * moves through queue 1.  Requests of one queue take effect in the order they
@@ -123,7 +134,9 @@ void vdrv_rect_union(struct vdrv_rect *r, const struct vdrv_rect *add);
 
 /*
  * The device shows this memory itself: no transfer, a flush only says where it
- * changed.  UNSUPPORTED at attach where caps.can_share is 0.
+ * changed.  UNSUPPORTED at attach where caps.can_share is 0.  Its memory is a
+ * multiple of caps.share_align: segments list as much, the bytes behind the
+ * picture are not shown; without segments, pitch * height is one.
  */
 #define VDRV_FB_SHARED 1u
 
@@ -248,6 +261,7 @@ struct vdrv_display_caps {
     uint32_t dma_align;   /* of pixels; 1 when coherent */
     uint32_t generation;  /* counts changes of heads */
     uint32_t cursor_size; /* 64; 0: no cursor */
+    uint32_t share_align; /* a shared framebuffer's memory is a multiple */
     uint8_t need_flush;
     uint8_t can_edid;
     uint8_t can_share; /* VDRV_FB_SHARED */
@@ -354,6 +368,7 @@ struct vdrv_display_ops {
     int (*move_cursor)(struct vdrv_display *dpy, uint32_t head, uint32_t x,
                        uint32_t y);
     int (*hide_cursor)(struct vdrv_display *dpy, uint32_t head);
+    int (*panic)(struct vdrv_display *dpy);
 };
 
 /* A display: embed it first in the driver's struct; dev.ops is a display
@@ -484,6 +499,19 @@ int vdrv_display_set_cursor(struct vdrv_display *dpy, uint32_t head,
 int vdrv_display_move_cursor(struct vdrv_display *dpy, uint32_t head,
                              uint32_t x, uint32_t y);
 int vdrv_display_hide_cursor(struct vdrv_display *dpy, uint32_t head);
+
+/*
+ * Takes the screen over from a kernel that will not go on.  May interrupt any
+ * call of this device but its init and fini; those calls must never be
+ * returned to.  The device is reset and started again; no pending request
+ * ends, no callback runs, nothing is unmapped, the caller's framebuffers are
+ * forgotten as they are.  Heads show the framebuffers of the library's again,
+ * as after vdrv_start(); where there are none, attach a new one.  From now on the HAL's wait and wake are not
+ * called.  It may be called again, also after an error.  UNSUPPORTED; STUCK;
+ * BAD_STATE: not initialised; errors as for vdrv_start(). [alone], in that
+ * everybody else is stopped, in whatever place
+ */
+int vdrv_display_panic(struct vdrv_display *dpy);
 
 #ifdef __cplusplus
 }

@@ -72,6 +72,7 @@ struct vdrv_driver {
     int32_t latched;     /* VDRV_OK, or what every call answers */
     uint32_t starting;   /* the class's started runs: polled, no interrupts */
     uint32_t timeout_us; /* of a blocking call; never 0 */
+    uint32_t polled;     /* seized: no sleep, nobody to wake */
     uint64_t features[2];
     struct vdrv_driver_vector line;
 };
@@ -128,6 +129,14 @@ int vdrv_driver_stop(struct vdrv_driver *drv);
 int vdrv_driver_start(struct vdrv_driver *drv);
 void vdrv_driver_identify(const struct vdrv_driver *drv, const char *name,
                           uint32_t type, struct vdrv_identity *out);
+/*
+ * Starts the device anew whatever this driver was in the middle of, for a
+ * kernel that has stopped for good.  No request ends and no callback runs,
+ * nothing is unmapped, and from now on all waiting is polling.  The class has
+ * cleaned up its own state before.  Errors as for start. [alone], in that
+ * everybody else is stopped, in whatever place
+ */
+int vdrv_driver_seize(struct vdrv_driver *drv);
 /* The first half of a refresh: OK, or the device's ill health, latched.
    [wait] */
 int vdrv_driver_refresh(struct vdrv_driver *drv);

@@ -55,6 +55,9 @@ struct vdrv_virtio_gpu_config {
     uint8_t fixed_mode;     /* width x height, whatever the host suggests */
     uint8_t no_framebuffer; /* the caller brings all memory */
     uint8_t cursor;         /* reserve a cursor image (16 KiB) for each head */
+    uint8_t share; /* the library's framebuffers are VDRV_FB_SHARED, where the
+                      device can */
+    uint8_t no_share; /* do without: caps.can_share will be 0 */
     uint8_t no_edid;
     uint8_t require_platform; /* refuse a device without ACCESS_PLATFORM */
     uint8_t no_indirect;

@@ -284,6 +284,26 @@ int vdrv_driver_start(struct vdrv_driver *drv)
     return err;
 }
 
+int vdrv_driver_seize(struct vdrv_driver *drv)
+{
+    if (drv->transport == NULL)
+        return VDRV_ERR_BAD_STATE;
+    drv->polled = 1;
+    for (uint32_t i = 0; i < drv->made; i++) {
+        drv->queue[i].busy = 0;
+        drv->queue[i].watched = NULL;
+    }
+    if (vdrv_transport_reset(drv->transport, 0) == VDRV_ERR_STUCK) {
+        latch(drv, VDRV_ERR_STUCK, VDRV_DRIVER_STUCK);
+        return VDRV_ERR_STUCK;
+    }
+    latch(drv, VDRV_ERR_BAD_STATE, VDRV_DRIVER_STOPPED);
+    /* Half-made lists are not walked: nothing is left to drain. */
+    for (uint32_t i = 0; i < drv->made; i++)
+        drv->queue[i].vq.drained = drv->queue[i].vq.size;
+    return vdrv_driver_start(drv);
+}
+
 /* ---- Interrupts and polling --------------------------------------------- */
 
 uint32_t vdrv_driver_irq(struct vdrv_driver *drv, uint32_t vector)
@@ -405,7 +425,7 @@ void vdrv_driver_identify(const struct vdrv_driver *drv, const char *name,
 void vdrv_driver_finish(struct vdrv_driver *drv, uint32_t queue,
                         int32_t *status, int err, bool blocking)
 {
-    const bool wake = blocking && drv->hal->wake != NULL &&
+    const bool wake = blocking && drv->hal->wake != NULL && drv->polled == 0 &&
                       drv->queue[queue].watched != status;
 
     vdrv__status_set(status, err);
@@ -443,7 +463,7 @@ static int give_up(struct vdrv_driver *drv, uint32_t queue, int err)
 void vdrv_driver_rest(struct vdrv_driver *drv, uint32_t queue, uint32_t max_us)
 {
     /* While it starts, nobody may have attached its interrupt yet. */
-    if (drv->hal->wait == NULL || drv->starting != 0)
+    if (drv->hal->wait == NULL || drv->starting != 0 || drv->polled != 0)
         return;
     if (vdrv_driver_arm(drv, queue, VDRV_ARM_NEXT) == 0)
         drv->hal->wait(drv->hal->ctx, drv->dev, queue, max_us);

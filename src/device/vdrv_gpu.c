@@ -207,6 +207,29 @@ static int execute(struct vdrv_display *dpy, struct vdrv_display_request *req)
     return err != VDRV_OK ? err : vdrv__gpu_execute(gpu, req);
 }
 
+/* What an interrupted call has left behind may be half of something. */
+static int panic(struct vdrv_display *dpy)
+{
+    struct vdrv_virtio_gpu *gpu = vdrv__gpu(dpy);
+
+    if (gpu->caps.heads == 0)
+        return VDRV_ERR_BAD_STATE;
+    gpu->attached = NULL;
+    gpu->cursor_busy = 0;
+    gpu->room = VDRV_OK;
+    vdrv__gpu_free_slots(gpu);
+    for (uint32_t i = 0; i < gpu->heads; i++) {
+        struct vdrv_virtio_gpu_head *h = &gpu->head[i];
+
+        h->own[0].state = VDRV_FB_DETACHED;
+        h->own[1].state = VDRV_FB_DETACHED;
+        h->cursor.state = VDRV_FB_DETACHED;
+        h->own[0].nruns = 0;
+        h->own[1].nruns = 0;
+    }
+    return vdrv_driver_seize(&gpu->drv);
+}
+
 static const struct vdrv_display_ops ops = {
     .base =
         {
@@ -236,6 +259,7 @@ static const struct vdrv_display_ops ops = {
     .set_cursor = vdrv__gpu_set_cursor,
     .move_cursor = vdrv__gpu_move_cursor,
     .hide_cursor = vdrv__gpu_hide_cursor,
+    .panic = panic,
 };
 
 /* ---- Memory -------------------------------------------------------------- */
@@ -308,7 +332,7 @@ static int allocate_head(struct vdrv_virtio_gpu *gpu, uint32_t i)
 {
     struct vdrv_virtio_gpu_head *h = &gpu->head[i];
     const bool maximum = gpu->cfg.max_width != 0;
-    uint64_t size = 0;
+    uint64_t size = 0, unit;
     uint32_t width, height;
 
     if (h->memory != NULL)
@@ -317,7 +341,8 @@ static int allocate_head(struct vdrv_virtio_gpu *gpu, uint32_t i)
     if (gpu->cfg.no_framebuffer == 0 && (maximum || h->keep != 0))
         size = maximum ? (uint64_t)gpu->cfg.max_width * gpu->cfg.max_height * 4u
                        : (uint64_t)width * height * 4u;
-    size = (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+    unit = gpu->caps.share_align > PAGE ? gpu->caps.share_align : PAGE;
+    size = (size + unit - 1) & ~(unit - 1);
     h->own_size = (size_t)size;
     h->memory_size =
         h->own_size + (gpu->cfg.cursor != 0 ? VDRV__GPU_CURSOR_BYTES : 0);
@@ -385,9 +410,17 @@ static void complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
         gpu->cursor_busy &= ~(1u << ((uintptr_t)cookie - 1));
 }
 
+/* 5.7.3.1 */
+static const struct vdrv_feature_rule rules[] = {
+    {VIRTIO_GPU_F_BLOB_ALIGNMENT, VIRTIO_GPU_F_RESOURCE_BLOB,
+     VIRTIO_GPU_F_RESOURCE_BLOB},
+};
+
 static const struct vdrv_driver_class gpu_class = {
     .complete = complete,
     .started = started,
+    .rule = rules,
+    .nrules = sizeof(rules) / sizeof(rules[0]),
 };
 
 static int negotiate(struct vdrv_virtio_gpu *gpu, struct vdrv_transport *t)
@@ -402,6 +435,9 @@ static int negotiate(struct vdrv_virtio_gpu *gpu, struct vdrv_transport *t)
 
     if (cfg->no_edid == 0)
         wanted[0] |= BIT(VIRTIO_GPU_F_EDID);
+    if (cfg->no_share == 0)
+        wanted[0] |=
+            BIT(VIRTIO_GPU_F_RESOURCE_BLOB) | BIT(VIRTIO_GPU_F_BLOB_ALIGNMENT);
     if (cfg->no_indirect == 0)
         wanted[0] |= BIT(VIRTIO_F_INDIRECT_DESC);
     if (cfg->no_event_idx == 0)
@@ -572,6 +608,37 @@ static int make_shared(struct vdrv_virtio_gpu *gpu)
     return gpu->shared != NULL ? VDRV_OK : VDRV_ERR_NO_MEMORY;
 }
 
+/* 5.7.4: a power of two from 4096 on; another one means that blobs cannot be
+   made, and nothing for all the rest. */
+static int find_sharing(struct vdrv_virtio_gpu *gpu)
+{
+    static const struct vdrv_config_field field = {
+        offsetof(struct virtio_gpu_config, blob_alignment), 4, 1};
+    struct vdrv_transport *t = gpu->drv.transport;
+    uint8_t image[20];
+    uint32_t unit;
+    int err;
+
+    gpu->caps.can_share = vdrv_feature(t->features, VIRTIO_GPU_F_RESOURCE_BLOB);
+    gpu->caps.share_align = 1;
+    if (!vdrv_feature(t->features, VIRTIO_GPU_F_BLOB_ALIGNMENT))
+        return VDRV_OK;
+    err = vdrv_transport_config(t, &field, 1, image, sizeof(image));
+    if (err != VDRV_OK)
+        return err;
+    unit = vdrv__get32(image + field.offset);
+    if (unit < PAGE || (unit & (unit - 1)) != 0) {
+        const uint64_t shown = unit;
+
+        vdrv_transport_log(t, VDRV_LOG_WARN,
+                           "the GPU's blob alignment makes no sense:", &shown);
+        gpu->caps.can_share = 0;
+        return VDRV_OK;
+    }
+    gpu->caps.share_align = unit;
+    return VDRV_OK;
+}
+
 static void fill_caps(struct vdrv_virtio_gpu *gpu)
 {
     const struct vdrv_virtio_gpu_config *cfg = &gpu->cfg;
@@ -635,6 +702,8 @@ static int bring_up(struct vdrv_virtio_gpu *gpu)
     struct vdrv_driver *drv = &gpu->drv;
     int err = count_heads(drv->transport, gpu->cfg.heads, &gpu->heads);
 
+    if (err == VDRV_OK)
+        err = find_sharing(gpu);
     if (err == VDRV_OK)
         err = make_queues(gpu);
     if (err == VDRV_OK)

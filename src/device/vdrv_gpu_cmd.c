@@ -12,7 +12,8 @@
 
 #include "../queue/vdrv_queue_impl.h"
 
-#define BACKING_HEADER sizeof(struct virtio_gpu_resource_attach_backing)
+/* Before the list of runs, for the command that it is a part of. */
+#define BACKING_HEADER ((size_t)64)
 #define ENTRY          sizeof(struct virtio_gpu_mem_entry)
 #define ROOM_ROUNDS    1024u
 
@@ -25,7 +26,7 @@
 /* Slots, then the list of runs, then the long answer, then cursor commands. */
 static size_t runs_at(const struct vdrv_virtio_gpu *gpu)
 {
-    return (size_t)gpu->depth * 2 * VDRV__GPU_SLOT;
+    return (size_t)gpu->depth * VDRV__GPU_SLOT;
 }
 
 static size_t answer_at(const struct vdrv_virtio_gpu *gpu)
@@ -43,7 +44,7 @@ static size_t cursor_at(const struct vdrv_virtio_gpu *gpu)
 size_t vdrv__gpu_shared_size(const struct vdrv_virtio_gpu *gpu)
 {
     return cursor_at(gpu) +
-           (size_t)VDRV_VIRTIO_GPU_CURSOR_SLOTS * VDRV__GPU_SLOT;
+           (size_t)VDRV_VIRTIO_GPU_CURSOR_SLOTS * VDRV__GPU_CURSOR_SLOT;
 }
 
 uint8_t *vdrv__gpu_long_answer(struct vdrv_virtio_gpu *gpu)
@@ -54,7 +55,7 @@ uint8_t *vdrv__gpu_long_answer(struct vdrv_virtio_gpu *gpu)
 uint64_t vdrv__gpu_cursor_dma(const struct vdrv_virtio_gpu *gpu, uint32_t i,
                               uint8_t **cmd)
 {
-    const size_t at = cursor_at(gpu) + (size_t)i * VDRV__GPU_SLOT;
+    const size_t at = cursor_at(gpu) + (size_t)i * VDRV__GPU_CURSOR_SLOT;
 
     *cmd = gpu->shared + at;
     return gpu->shared_dma + at;
@@ -73,7 +74,7 @@ static size_t answer_place(const struct vdrv_virtio_gpu *gpu, uint32_t slot,
         return answer_at(gpu);
     }
     *room = sizeof(struct virtio_gpu_ctrl_hdr);
-    return (size_t)slot * 2 * VDRV__GPU_SLOT + VDRV__GPU_SLOT;
+    return (size_t)slot * VDRV__GPU_SLOT + VDRV__GPU_ANSWER;
 }
 
 /* ---- Answers ------------------------------------------------------------- */
@@ -134,6 +135,13 @@ static int reserve(const struct vdrv_virtio_gpu *gpu, uint64_t n)
     return n > gpu->free_slots ? VDRV_ERR_AGAIN : VDRV_OK;
 }
 
+/* Does the list of runs follow the command? */
+static bool lists_runs(uint32_t type)
+{
+    return type == VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING ||
+           type == VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB;
+}
+
 /*
  * Adds one command to the queue; room was reserved.  `cmd` begins with a
  * header, which is filled in here.  The list of runs is already in its place.
@@ -144,7 +152,7 @@ static int send(struct vdrv_virtio_gpu *gpu, struct vdrv_display_request *req,
     const uint32_t i = gpu->free_slot;
     struct vdrv_virtio_gpu_slot *s = &gpu->slot[i];
     struct virtio_gpu_ctrl_hdr *hdr = cmd;
-    size_t at = (size_t)i * 2 * VDRV__GPU_SLOT, answer;
+    size_t at = (size_t)i * VDRV__GPU_SLOT, answer;
     struct vdrv_seg seg[2];
     uint32_t room, total = len;
     int err;
@@ -152,8 +160,8 @@ static int send(struct vdrv_virtio_gpu *gpu, struct vdrv_display_request *req,
     hdr->type = le32(type);
     hdr->flags = le32(VIRTIO_GPU_FLAG_FENCE);
     hdr->fence_id = le64(gpu->next_fence);
-    if (type == VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING) {
-        at = runs_at(gpu);
+    if (lists_runs(type)) {
+        at = runs_at(gpu) + BACKING_HEADER - len;
         total += (uint32_t)ENTRY * gpu->attaching;
     }
     memcpy(gpu->shared + at, cmd, len);
@@ -304,6 +312,23 @@ static int list_segment(struct vdrv_virtio_gpu *gpu, struct vdrv_fb *fb,
     return seg->len != 0 ? VDRV_OK : VDRV_ERR_INVALID;
 }
 
+/* Does the device show the memory itself? */
+static bool is_shared(const struct vdrv_fb *fb)
+{
+    return (fb->flags & VDRV_FB_SHARED) != 0;
+}
+
+/* Bytes of memory that the device is told of. */
+static uint64_t memory_size(const struct vdrv_virtio_gpu *gpu,
+                            const struct vdrv_fb *fb)
+{
+    const uint64_t unit = gpu->caps.share_align;
+    const uint64_t size = vdrv_fb_size(fb);
+
+    /* 5.7.6.8: blobs are multiples of blob_alignment. */
+    return is_shared(fb) ? (size + unit - 1) & ~(unit - 1) : size;
+}
+
 /*
  * The list of runs of a framebuffer's memory, exactly as many bytes as it has:
  * what lies behind them is none of the device's business.
@@ -314,7 +339,7 @@ static int list_memory(struct vdrv_virtio_gpu *gpu, struct vdrv_fb *fb)
         vdrv_seg_out(fb->base, (uint32_t)vdrv_fb_size(fb));
     const struct vdrv_seg *segs = fb->segs != NULL ? fb->segs : &whole;
     const uint32_t n = fb->segs != NULL ? fb->nsegs : 1;
-    uint64_t left = vdrv_fb_size(fb);
+    uint64_t left = memory_size(gpu, fb);
     int err = VDRV_OK;
 
     gpu->attaching = 0;
@@ -450,11 +475,13 @@ static int start_flush(struct vdrv_virtio_gpu *gpu,
     const struct vdrv_rect *r = req->rects;
     const bool show = req->op == VDRV_DISPLAY_FLUSH;
     uint32_t n = req->nrects;
+    bool move;
     struct vdrv_fb *fb;
     int err = flush_target(gpu, req, &fb);
 
     if (err != VDRV_OK)
         return err;
+    move = !is_shared(fb);
     if (n == 0) {
         whole = vdrv_rect_make(0, 0, fb->width, fb->height);
         r = &whole;
@@ -467,10 +494,11 @@ static int start_flush(struct vdrv_virtio_gpu *gpu,
             !vdrv_rect_inside(&r[i], fb->width, fb->height))
             return VDRV_ERR_INVALID;
     }
-    err = reserve(gpu, (uint64_t)n * (show ? 2u : 1u));
+    err = reserve(gpu, (uint64_t)n * ((move ? 1u : 0u) + (show ? 1u : 0u)));
     for (uint32_t i = 0; err == VDRV_OK && i < n; i++) {
         sync_rows(gpu, fb, &r[i]);
-        err = send_transfer(gpu, req, fb, &r[i]);
+        if (move)
+            err = send_transfer(gpu, req, fb, &r[i]);
         if (err == VDRV_OK && show)
             err = send_flush(gpu, req, fb, &r[i]);
     }
@@ -502,38 +530,6 @@ static int scanout_rect(const struct vdrv_virtio_gpu *gpu,
                : VDRV_ERR_INVALID;
 }
 
-static int start_scanout(struct vdrv_virtio_gpu *gpu,
-                         struct vdrv_display_request *req)
-{
-    struct virtio_gpu_set_scanout cmd;
-    struct vdrv_virtio_gpu_head *head;
-    struct vdrv_rect r;
-    int err;
-
-    if (req->head >= gpu->heads)
-        return VDRV_ERR_INVALID;
-    head = &gpu->head[req->head];
-    err = scanout_rect(gpu, req, &r);
-    if (err == VDRV_OK && head->moving != 0)
-        err = VDRV_ERR_BUSY;
-    if (err == VDRV_OK)
-        err = reserve(gpu, 1);
-    if (err != VDRV_OK)
-        return err;
-    memset(&cmd, 0, sizeof(cmd));
-    cmd.r = wire_rect(&r);
-    cmd.scanout_id = le32(req->head);
-    cmd.resource_id = le32(req->fb != NULL ? req->fb->id : 0);
-    err = send(gpu, req, VIRTIO_GPU_CMD_SET_SCANOUT, &cmd, sizeof(cmd));
-    if (err != VDRV_OK)
-        return err;
-    head->moving = 1;
-    head->next_rect = r;
-    if (req->fb != NULL)
-        req->fb->shown |= 1u << req->head;
-    return VDRV_OK;
-}
-
 /* 5.7.6.7: the formats are named by memory order, as ours. */
 static uint32_t wire_format(uint32_t format)
 {
@@ -551,6 +547,66 @@ static uint32_t wire_format(uint32_t format)
     return wire[format];
 }
 
+static int send_scanout(struct vdrv_virtio_gpu *gpu,
+                        struct vdrv_display_request *req,
+                        const struct vdrv_rect *r)
+{
+    struct virtio_gpu_set_scanout cmd;
+
+    memset(&cmd, 0, sizeof(cmd));
+    cmd.r = wire_rect(r);
+    cmd.scanout_id = le32(req->head);
+    cmd.resource_id = le32(req->fb != NULL ? req->fb->id : 0);
+    return send(gpu, req, VIRTIO_GPU_CMD_SET_SCANOUT, &cmd, sizeof(cmd));
+}
+
+static int send_scanout_blob(struct vdrv_virtio_gpu *gpu,
+                             struct vdrv_display_request *req,
+                             const struct vdrv_rect *r)
+{
+    const struct vdrv_fb *fb = req->fb;
+    struct virtio_gpu_set_scanout_blob cmd;
+
+    memset(&cmd, 0, sizeof(cmd));
+    cmd.r = wire_rect(r);
+    cmd.scanout_id = le32(req->head);
+    cmd.resource_id = le32(fb->id);
+    cmd.width = le32(fb->width);
+    cmd.height = le32(fb->height);
+    cmd.format = le32(wire_format(fb->format));
+    cmd.strides[0] = le32(fb->pitch);
+    return send(gpu, req, VIRTIO_GPU_CMD_SET_SCANOUT_BLOB, &cmd, sizeof(cmd));
+}
+
+static int start_scanout(struct vdrv_virtio_gpu *gpu,
+                         struct vdrv_display_request *req)
+{
+    struct vdrv_virtio_gpu_head *head;
+    struct vdrv_rect r;
+    int err;
+
+    if (req->head >= gpu->heads)
+        return VDRV_ERR_INVALID;
+    head = &gpu->head[req->head];
+    err = scanout_rect(gpu, req, &r);
+    if (err == VDRV_OK && head->moving != 0)
+        err = VDRV_ERR_BUSY;
+    if (err == VDRV_OK)
+        err = reserve(gpu, 1);
+    if (err != VDRV_OK)
+        return err;
+    err = req->fb != NULL && is_shared(req->fb)
+              ? send_scanout_blob(gpu, req, &r)
+              : send_scanout(gpu, req, &r);
+    if (err != VDRV_OK)
+        return err;
+    head->moving = 1;
+    head->next_rect = r;
+    if (req->fb != NULL)
+        req->fb->shown |= 1u << req->head;
+    return VDRV_OK;
+}
+
 static int check_attach(const struct vdrv_virtio_gpu *gpu,
                         const struct vdrv_fb *fb)
 {
@@ -558,19 +614,64 @@ static int check_attach(const struct vdrv_virtio_gpu *gpu,
         return VDRV_ERR_INVALID;
     if (fb->state != VDRV_FB_DETACHED)
         return VDRV_ERR_EXISTS;
-    if ((fb->flags & VDRV_FB_SHARED) != 0 || fb->format > VDRV_FORMAT_ABGR)
+    if ((is_shared(fb) && gpu->caps.can_share == 0) ||
+        fb->format > VDRV_FORMAT_ABGR)
         return VDRV_ERR_UNSUPPORTED;
+    /* Behind the picture, only what is listed is the caller's. */
+    if (is_shared(fb) && fb->segs == NULL &&
+        memory_size(gpu, fb) != vdrv_fb_size(fb))
+        return VDRV_ERR_INVALID;
     if (vdrv_fb_size(fb) == 0 || (fb->base == NULL && fb->segs == NULL) ||
         ((uintptr_t)fb->work & (sizeof(uint64_t) - 1)) != 0)
         return VDRV_ERR_INVALID;
     return gpu->attaching != 0 ? VDRV_ERR_AGAIN : reserve(gpu, 2);
 }
 
+static int send_create(struct vdrv_virtio_gpu *gpu,
+                       struct vdrv_display_request *req)
+{
+    struct virtio_gpu_resource_create_2d cmd;
+
+    memset(&cmd, 0, sizeof(cmd));
+    cmd.resource_id = le32(gpu->next_id);
+    cmd.format = le32(wire_format(req->fb->format));
+    /* The device derives the pitch from the width: padding is part of it. */
+    cmd.width = le32(req->fb->pitch / 4u);
+    cmd.height = le32(req->fb->height);
+    return send(gpu, req, VIRTIO_GPU_CMD_RESOURCE_CREATE_2D, &cmd, sizeof(cmd));
+}
+
+/* 5.7.6.8: a blob of the guest's memory, shown by the device as it is. */
+static int send_create_blob(struct vdrv_virtio_gpu *gpu,
+                            struct vdrv_display_request *req)
+{
+    struct virtio_gpu_resource_create_blob cmd;
+
+    memset(&cmd, 0, sizeof(cmd));
+    cmd.resource_id = le32(gpu->next_id);
+    cmd.blob_mem = le32(VIRTIO_GPU_BLOB_MEM_GUEST);
+    cmd.blob_flags = le32(VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE);
+    cmd.nr_entries = le32(gpu->attaching);
+    cmd.size = le64(memory_size(gpu, req->fb));
+    return send(gpu, req, VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, &cmd,
+                sizeof(cmd));
+}
+
+static int send_backing(struct vdrv_virtio_gpu *gpu,
+                        struct vdrv_display_request *req)
+{
+    struct virtio_gpu_resource_attach_backing cmd;
+
+    memset(&cmd, 0, sizeof(cmd));
+    cmd.resource_id = le32(req->fb->id);
+    cmd.nr_entries = le32(gpu->attaching);
+    return send(gpu, req, VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING, &cmd,
+                sizeof(cmd));
+}
+
 static int start_attach(struct vdrv_virtio_gpu *gpu,
                         struct vdrv_display_request *req)
 {
-    struct virtio_gpu_resource_create_2d create;
-    struct virtio_gpu_resource_attach_backing back;
     struct vdrv_fb *fb = req->fb;
     int err = check_attach(gpu, fb);
 
@@ -578,14 +679,7 @@ static int start_attach(struct vdrv_virtio_gpu *gpu,
         err = list_memory(gpu, fb);
     if (err != VDRV_OK)
         return err;
-    memset(&create, 0, sizeof(create));
-    create.resource_id = le32(gpu->next_id);
-    create.format = le32(wire_format(fb->format));
-    /* The device derives the pitch from the width: padding is part of it. */
-    create.width = le32(fb->pitch / 4u);
-    create.height = le32(fb->height);
-    err = send(gpu, req, VIRTIO_GPU_CMD_RESOURCE_CREATE_2D, &create,
-               sizeof(create));
+    err = is_shared(fb) ? send_create_blob(gpu, req) : send_create(gpu, req);
     if (err != VDRV_OK) {
         release_memory(gpu, fb);
         gpu->attaching = 0;
@@ -597,11 +691,7 @@ static int start_attach(struct vdrv_virtio_gpu *gpu,
     fb->backed = 1; /* until the device says no */
     fb->shown = 0;
     link_fb(gpu, fb);
-    memset(&back, 0, sizeof(back));
-    back.resource_id = le32(fb->id);
-    back.nr_entries = le32(gpu->attaching);
-    return send(gpu, req, VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING, &back,
-                sizeof(back));
+    return is_shared(fb) ? VDRV_OK : send_backing(gpu, req);
 }
 
 static int start_detach(struct vdrv_virtio_gpu *gpu,
@@ -617,12 +707,13 @@ static int start_detach(struct vdrv_virtio_gpu *gpu,
     if (fb->shown != 0)
         return VDRV_ERR_BUSY;
     err = reserve(gpu, 2);
-    if (err == VDRV_OK)
+    if (err == VDRV_OK && !is_shared(fb))
         err = send_id(gpu, req, VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING);
-    if (err != VDRV_OK)
-        return err;
-    fb->state = VDRV_FB_DETACHING;
-    return send_id(gpu, req, VIRTIO_GPU_CMD_RESOURCE_UNREF);
+    if (err == VDRV_OK)
+        err = send_id(gpu, req, VIRTIO_GPU_CMD_RESOURCE_UNREF);
+    if (req->opaque[0] != NULL)
+        fb->state = VDRV_FB_DETACHING;
+    return err;
 }
 
 static int start_question(struct vdrv_virtio_gpu *gpu,
@@ -760,7 +851,7 @@ static void note_backing(struct vdrv_virtio_gpu *gpu, uint32_t type,
 {
     const bool refused = err == VDRV_ERR_IO || err == VDRV_ERR_NO_MEMORY;
 
-    if (type == VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING) {
+    if (lists_runs(type)) {
         gpu->attaching = 0;
         if (refused && fb != NULL)
             fb->backed = 0;

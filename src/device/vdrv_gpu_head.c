@@ -207,6 +207,8 @@ void vdrv__gpu_shape(struct vdrv_virtio_gpu *gpu, struct vdrv_fb *fb,
     fb->base = h->memory;
     fb->segs = &h->own_seg;
     fb->nsegs = 1;
+    if (gpu->cfg.share != 0 && gpu->caps.can_share != 0)
+        fb->flags = VDRV_FB_SHARED;
 }
 
 int vdrv__gpu_show_own(struct vdrv_virtio_gpu *gpu, uint32_t head)
@@ -232,6 +234,7 @@ static int set_own_mode(struct vdrv_virtio_gpu *gpu, uint32_t head,
     struct vdrv_fb *old = &h->own[h->now], *fb = &h->own[1 - h->now];
     int err;
 
+    /* own_size is a multiple of what blobs have to be. */
     if ((uint64_t)width * height > h->own_size / 4u)
         return VDRV_ERR_TOO_BIG;
     if (fb->state != VDRV_FB_DETACHED)

@@ -24,8 +24,16 @@
 /* Pixels on a side, beyond which a size is taken for nonsense. */
 #define VDRV__GPU_SIDE_MAX 16384u
 
-/* Bytes that one slot has for a command, and after it for its answer. */
-#define VDRV__GPU_SLOT 64u
+/* Bytes of a slot: a command, and the answer behind the longest of them. */
+#define VDRV__GPU_SLOT        128u
+#define VDRV__GPU_ANSWER      96u
+#define VDRV__GPU_CURSOR_SLOT 64u
+
+_Static_assert(sizeof(struct virtio_gpu_set_scanout_blob) <= VDRV__GPU_ANSWER,
+               "the longest command");
+_Static_assert(sizeof(struct virtio_gpu_ctrl_hdr) <=
+                   VDRV__GPU_SLOT - VDRV__GPU_ANSWER,
+               "a short answer");
 
 #define VDRV__GPU_CURSOR_BYTES ((size_t)64 * 64 * 4)
 

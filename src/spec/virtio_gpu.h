@@ -38,6 +38,8 @@ struct virtio_gpu_config {
 #define VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING 0x0106u
 #define VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING 0x0107u
 #define VIRTIO_GPU_CMD_GET_EDID                0x010au
+#define VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB    0x010cu
+#define VIRTIO_GPU_CMD_SET_SCANOUT_BLOB        0x010du
 
 #define VIRTIO_GPU_CMD_UPDATE_CURSOR 0x0300u
 #define VIRTIO_GPU_CMD_MOVE_CURSOR   0x0301u
@@ -150,6 +152,32 @@ struct virtio_gpu_mem_entry {
     struct le32 padding;
 };
 
+#define VIRTIO_GPU_BLOB_MEM_GUEST          1u
+#define VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE 2u
+
+struct virtio_gpu_resource_create_blob {
+    struct virtio_gpu_ctrl_hdr hdr;
+    struct le32 resource_id;
+    struct le32 blob_mem;
+    struct le32 blob_flags;
+    struct le32 nr_entries;
+    struct le64 blob_id;
+    struct le64 size;
+};
+
+struct virtio_gpu_set_scanout_blob {
+    struct virtio_gpu_ctrl_hdr hdr;
+    struct virtio_gpu_rect r;
+    struct le32 scanout_id;
+    struct le32 resource_id;
+    struct le32 width;
+    struct le32 height;
+    struct le32 format;
+    struct le32 padding;
+    struct le32 strides[4];
+    struct le32 offsets[4];
+};
+
 /* 5.7.6.10 */
 struct virtio_gpu_cursor_pos {
     struct le32 scanout_id;
@@ -184,6 +212,8 @@ _Static_assert(sizeof(struct virtio_gpu_transfer_to_host_2d) == 56, "5.7.6.8");
 _Static_assert(sizeof(struct virtio_gpu_resource_attach_backing) == 32,
                "5.7.6.8");
 _Static_assert(sizeof(struct virtio_gpu_mem_entry) == 16, "5.7.6.8");
+_Static_assert(sizeof(struct virtio_gpu_resource_create_blob) == 56, "5.7.6.8");
+_Static_assert(sizeof(struct virtio_gpu_set_scanout_blob) == 96, "5.7.6.8");
 _Static_assert(sizeof(struct virtio_gpu_update_cursor) == 56, "5.7.6.10");
 
 #endif

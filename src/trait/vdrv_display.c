@@ -222,3 +222,12 @@ int vdrv_display_hide_cursor(struct vdrv_display *dpy, uint32_t head)
     return ops->hide_cursor != NULL ? ops->hide_cursor(dpy, head)
                                     : VDRV_ERR_UNSUPPORTED;
 }
+
+int vdrv_display_panic(struct vdrv_display *dpy)
+{
+    const struct vdrv_display_ops *ops = ops_of(dpy);
+
+    if (ops == NULL)
+        return VDRV_ERR_INVALID;
+    return ops->panic != NULL ? ops->panic(dpy) : VDRV_ERR_UNSUPPORTED;
+}

@@ -19,7 +19,7 @@ struct gpu_cmd {
     struct fake_chain *c;
     uint32_t type, flags;
     uint64_t fence;
-    uint8_t in[64];              /* the command, past the header */
+    uint8_t in[80];              /* the command, past the header */
     uint8_t out[HDR + 8 + 1024]; /* the response */
     uint32_t out_len;
 };
@@ -81,11 +81,19 @@ static bool known_format(uint32_t f)
     return (f >= 1 && f <= 4) || f == 67 || f == 68 || f == 121 || f == 134;
 }
 
+static struct fake_gpu_resource *free_resource(struct fake_gpu *g)
+{
+    for (uint32_t i = 0; i < FAKE_GPU_RESOURCES; i++)
+        if (!g->resource[i].id)
+            return &g->resource[i];
+    return NULL;
+}
+
 static uint32_t do_create(struct gpu_cmd *k)
 {
     uint32_t id = fake_get32(k->in), format = fake_get32(k->in + 4);
     uint32_t w = fake_get32(k->in + 8), h = fake_get32(k->in + 12);
-    struct fake_gpu_resource *r = NULL;
+    struct fake_gpu_resource *r;
     uint64_t bytes;
 
     if (id == 0 || fake_gpu_find(k->g, id))
@@ -96,9 +104,7 @@ static uint32_t do_create(struct gpu_cmd *k)
     if (bytes > k->g->cfg.memory / 4 ||
         4 * bytes > k->g->cfg.memory - k->g->memory_used)
         return FAKE_GPU_ERR_OUT_OF_MEMORY;
-    for (uint32_t i = 0; i < FAKE_GPU_RESOURCES && !r; i++)
-        if (!k->g->resource[i].id)
-            r = &k->g->resource[i];
+    r = free_resource(k->g);
     if (!r)
         return FAKE_GPU_ERR_OUT_OF_MEMORY;
     r->data = calloc((size_t)bytes, 4);
@@ -124,17 +130,35 @@ static uint32_t do_unref(struct gpu_cmd *k)
 
 /* ---- Backing -------------------------------------------------------- */
 
-static void read_entries(struct gpu_cmd *k, struct fake_gpu_resource *r)
+/* The list of runs, which begins at `at` in the command. */
+static void read_entries(struct gpu_cmd *k, struct fake_gpu_resource *r,
+                         uint64_t at)
 {
     uint8_t raw[16];
 
     for (uint32_t i = 0; i < r->entries; i++) {
-        fake_chain_read(k->c, HDR + 8 + 16 * (uint64_t)i, raw, sizeof(raw));
+        fake_chain_read(k->c, at + 16 * (uint64_t)i, raw, sizeof(raw));
         r->entry[i].dma = fake_get64(raw);
         r->entry[i].len = fake_get32(raw + 8);
         /* It must be shared by now. */
         fake_dma(k->g->dev.f, r->entry[i].dma, r->entry[i].len, VDRV_DIR_OUT);
     }
+}
+
+static uint32_t take_entries(struct gpu_cmd *k, struct fake_gpu_resource *r,
+                             uint32_t n, uint64_t at)
+{
+    if (k->c->rlen != at + 16 * (uint64_t)n) {
+        bad(k->g, "GPU-22", "nr_entries does not match", n);
+        return FAKE_GPU_ERR_PARAMETER;
+    }
+    r->entry = calloc(n ? n : 1, sizeof(*r->entry));
+    if (!r->entry)
+        return FAKE_GPU_ERR_OUT_OF_MEMORY;
+    r->entries = n;
+    r->backed = true;
+    read_entries(k, r, at);
+    return FAKE_GPU_OK_NODATA;
 }
 
 static uint32_t do_attach(struct gpu_cmd *k)
@@ -144,19 +168,9 @@ static uint32_t do_attach(struct gpu_cmd *k)
 
     if (!r)
         return FAKE_GPU_ERR_RESOURCE;
-    if (r->backed || n > ENTRIES)
+    if (r->blob || r->backed || n > ENTRIES)
         return FAKE_GPU_ERR_UNSPEC;
-    if (k->c->rlen != HDR + 8 + 16 * (uint64_t)n) {
-        bad(k->g, "GPU-22", "nr_entries does not match", n);
-        return FAKE_GPU_ERR_PARAMETER;
-    }
-    r->entry = calloc(n ? n : 1, sizeof(*r->entry));
-    if (!r->entry)
-        return FAKE_GPU_ERR_OUT_OF_MEMORY;
-    r->entries = n;
-    r->backed = true;
-    read_entries(k, r);
-    return FAKE_GPU_OK_NODATA;
+    return take_entries(k, r, n, HDR + 8);
 }
 
 static uint32_t do_detach(struct gpu_cmd *k)
@@ -196,6 +210,59 @@ static bool from_backing(struct fake_gpu *g, const struct fake_gpu_resource *r,
     return n == 0;
 }
 
+/* ---- Blobs ---------------------------------------------------------- */
+
+/* What a driver may not ask for (5.7.6.8), from the fields of CREATE_BLOB. */
+static bool blob_wrong(struct fake_gpu *g, uint32_t mem, uint32_t flags,
+                       uint64_t size)
+{
+    const char *id = NULL;
+
+    if (!fake_dev_has(&g->dev, FAKE_GPU_F_RESOURCE_BLOB))
+        id = "GPU-26";
+    else if (mem == 0 || mem > 3)
+        id = "GPU-27";
+    else if (mem != 1 && !fake_dev_has(&g->dev, FAKE_GPU_F_VIRGL))
+        id = "GPU-28";
+    else if (flags > 7)
+        id = "GPU-30";
+    else if (fake_dev_has(&g->dev, FAKE_GPU_F_BLOB_ALIGNMENT) &&
+             size % g->cfg.blob_align)
+        id = "GPU-32";
+    if (id)
+        bad(g, id, "CREATE_BLOB", size);
+    return id != NULL;
+}
+
+static uint32_t do_create_blob(struct gpu_cmd *k)
+{
+    uint32_t id = fake_get32(k->in), n = fake_get32(k->in + 12);
+    uint64_t size = fake_get64(k->in + 24), sum = 0;
+    struct fake_gpu_resource *r;
+    uint32_t status;
+
+    if (blob_wrong(k->g, fake_get32(k->in + 4), fake_get32(k->in + 8), size))
+        return FAKE_GPU_ERR_PARAMETER;
+    if (id == 0 || fake_gpu_find(k->g, id))
+        return FAKE_GPU_ERR_RESOURCE;
+    r = free_resource(k->g);
+    if (!r || n > ENTRIES)
+        return FAKE_GPU_ERR_OUT_OF_MEMORY;
+    status = take_entries(k, r, n, HDR + 32);
+    for (uint32_t i = 0; i < r->entries; i++)
+        sum += r->entry[i].len;
+    if (status == FAKE_GPU_OK_NODATA && (size == 0 || sum < size))
+        status = FAKE_GPU_ERR_PARAMETER;
+    if (status != FAKE_GPU_OK_NODATA) {
+        detach(r);
+        return status;
+    }
+    r->id = id;
+    r->blob = true;
+    r->size = size;
+    return FAKE_GPU_OK_NODATA;
+}
+
 /* ---- Rectangles ----------------------------------------------------- */
 
 static struct fake_gpu_rect get_rect(const uint8_t *p)
@@ -204,10 +271,10 @@ static struct fake_gpu_rect get_rect(const uint8_t *p)
                                   fake_get32(p + 8), fake_get32(p + 12)};
 }
 
-static bool inside(const struct fake_gpu_resource *r, struct fake_gpu_rect a)
+static bool inside(uint32_t width, uint32_t height, struct fake_gpu_rect a)
 {
-    return a.x <= r->width && a.w <= r->width - a.x && a.y <= r->height &&
-           a.h <= r->height - a.y;
+    return a.x <= width && a.w <= width - a.x && a.y <= height &&
+           a.h <= height - a.y;
 }
 
 static uint32_t do_transfer(struct gpu_cmd *k)
@@ -218,9 +285,9 @@ static uint32_t do_transfer(struct gpu_cmd *k)
 
     if (!r)
         return FAKE_GPU_ERR_RESOURCE;
-    if (!r->backed)
+    if (!r->backed || r->blob)
         return FAKE_GPU_ERR_UNSPEC;
-    if (!inside(r, a))
+    if (!inside(r->width, r->height, a))
         return FAKE_GPU_ERR_PARAMETER;
     for (uint32_t y = 0; y < a.h; y++) {
         uint64_t line = (uint64_t)(a.y + y) * r->width + a.x;
@@ -236,6 +303,17 @@ static uint32_t do_transfer(struct gpu_cmd *k)
 }
 
 /* ---- Scanouts ------------------------------------------------------- */
+
+static void scanout_on(struct fake_gpu_scanout *s, uint32_t res,
+                       struct fake_gpu_rect a)
+{
+    scanout_off(s);
+    s->resource = res;
+    s->rect = a;
+    s->picture = calloc((size_t)a.w * a.h, sizeof(*s->picture));
+    if (!s->picture)
+        abort();
+}
 
 static uint32_t do_set_scanout(struct gpu_cmd *k)
 {
@@ -253,14 +331,44 @@ static uint32_t do_set_scanout(struct gpu_cmd *k)
     }
     if (!r)
         return FAKE_GPU_ERR_RESOURCE;
-    if (!inside(r, a) || a.w == 0 || a.h == 0)
+    if (r->blob || !inside(r->width, r->height, a) || a.w == 0 || a.h == 0)
         return FAKE_GPU_ERR_PARAMETER;
-    scanout_off(s);
-    s->resource = res;
-    s->rect = a;
-    s->picture = calloc((size_t)a.w * a.h, sizeof(*s->picture));
-    if (!s->picture)
-        abort();
+    scanout_on(s, res, a);
+    return FAKE_GPU_OK_NODATA;
+}
+
+static uint32_t do_set_scanout_blob(struct gpu_cmd *k)
+{
+    struct fake_gpu_rect a = get_rect(k->in);
+    uint32_t id = fake_get32(k->in + 16), res = fake_get32(k->in + 20);
+    uint32_t w = fake_get32(k->in + 24), h = fake_get32(k->in + 28);
+    uint32_t format = fake_get32(k->in + 32);
+    uint64_t stride = fake_get32(k->in + 40), off = fake_get32(k->in + 56);
+    struct fake_gpu_resource *r = fake_gpu_find(k->g, res);
+    struct fake_gpu_scanout *s;
+
+    if (!fake_dev_has(&k->g->dev, FAKE_GPU_F_RESOURCE_BLOB)) {
+        bad(k->g, "GPU-26", "SET_SCANOUT_BLOB", id);
+        return FAKE_GPU_ERR_UNSPEC;
+    }
+    if (!known_format(format)) {
+        bad(k->g, "GPU-31", "format", format);
+        return FAKE_GPU_ERR_PARAMETER;
+    }
+    if (id >= k->g->cfg.scanouts)
+        return FAKE_GPU_ERR_SCANOUT;
+    if (!r || !r->blob)
+        return FAKE_GPU_ERR_RESOURCE;
+    if (!inside(w, h, a) || a.w == 0 || a.h == 0 || stride < 4 * (uint64_t)w ||
+        off + stride * (h - 1) + 4 * (uint64_t)w > r->size)
+        return FAKE_GPU_ERR_PARAMETER;
+    s = &k->g->scanout[id];
+    scanout_on(s, res, a);
+    s->blob_format = format;
+    s->blob_width = w;
+    s->blob_height = h;
+    s->stride = (uint32_t)stride;
+    s->offset = (uint32_t)off;
     return FAKE_GPU_OK_NODATA;
 }
 
@@ -282,8 +390,24 @@ static uint32_t colour(uint32_t format, const uint8_t *p)
     return 0;
 }
 
-static void show(struct fake_gpu_scanout *s, const struct fake_gpu_resource *r,
-                 struct fake_gpu_rect a)
+/* A pixel of the resource: of the host's copy, or of the driver's memory. */
+static uint32_t resource_pixel(struct fake_gpu *g,
+                               const struct fake_gpu_scanout *s,
+                               const struct fake_gpu_resource *r, uint32_t x,
+                               uint32_t y)
+{
+    uint8_t raw[4] = {0};
+
+    if (!r->blob)
+        return colour(r->format, r->data + 4 * ((size_t)y * r->width + x));
+    if (!from_backing(g, r, s->offset + (uint64_t)y * s->stride + 4 * x, raw,
+                      sizeof(raw)))
+        bad(g, "GPU-12", "a blob that ends before", y);
+    return colour(s->blob_format, raw);
+}
+
+static void show(struct fake_gpu *g, struct fake_gpu_scanout *s,
+                 const struct fake_gpu_resource *r, struct fake_gpu_rect a)
 {
     for (uint32_t y = 0; y < s->rect.h; y++)
         for (uint32_t x = 0; x < s->rect.w; x++) {
@@ -293,8 +417,7 @@ static void show(struct fake_gpu_scanout *s, const struct fake_gpu_resource *r,
             if (rx - a.x >= a.w || ry - a.y >= a.h)
                 continue;
             s->picture[(size_t)y * s->rect.w + x] =
-                colour(r->format, r->data + 4 * ((size_t)ry * r->width + rx)) &
-                0xFFFFFF;
+                resource_pixel(g, s, r, rx, ry) & 0xFFFFFF;
         }
     s->flushes++;
     s->last_flush = a;
@@ -307,11 +430,17 @@ static uint32_t do_flush(struct gpu_cmd *k)
 
     if (!r)
         return FAKE_GPU_ERR_RESOURCE;
-    if (!inside(r, a))
+    if (!r->blob && !inside(r->width, r->height, a))
         return FAKE_GPU_ERR_PARAMETER;
-    for (uint32_t i = 0; i < k->g->cfg.scanouts; i++)
-        if (k->g->scanout[i].resource == r->id)
-            show(&k->g->scanout[i], r, a);
+    for (uint32_t i = 0; i < k->g->cfg.scanouts; i++) {
+        struct fake_gpu_scanout *s = &k->g->scanout[i];
+
+        if (s->resource != r->id)
+            continue;
+        if (r->blob && !inside(s->blob_width, s->blob_height, a))
+            return FAKE_GPU_ERR_PARAMETER;
+        show(k->g, s, r, a);
+    }
     r->flushes++;
     return FAKE_GPU_OK_NODATA;
 }
@@ -454,6 +583,8 @@ static const struct command {
     {FAKE_GPU_ATTACH_BACKING, 32, 0, do_attach},
     {FAKE_GPU_DETACH_BACKING, 32, 0, do_detach},
     {FAKE_GPU_GET_EDID, 32, 0, do_edid},
+    {FAKE_GPU_CREATE_BLOB, 56, 0, do_create_blob},
+    {FAKE_GPU_SET_SCANOUT_BLOB, 96, 0, do_set_scanout_blob},
     {FAKE_GPU_UPDATE_CURSOR, 56, 1, do_cursor},
     {FAKE_GPU_MOVE_CURSOR, 56, 1, do_cursor},
 };
@@ -636,7 +767,10 @@ void fake_gpu_init(struct fake_gpu *g, struct fake *f,
         g->cfg = *cfg;
     defaults(&g->cfg);
     fake_dev_offer(&g->dev, FAKE_GPU_F_EDID, !g->cfg.no_edid);
-    g->dev.config_len = 16;
+    fake_dev_offer(&g->dev, FAKE_GPU_F_RESOURCE_BLOB, g->cfg.blob);
+    fake_dev_offer(&g->dev, FAKE_GPU_F_BLOB_ALIGNMENT, g->cfg.blob_align != 0);
+    g->dev.config_len = g->cfg.blob_align ? 20 : 16;
+    fake_put32(g->dev.config + 16, g->cfg.blob_align);
     fake_put32(g->dev.config + 8, g->cfg.scanouts);
     fake_dev_config_allow(&g->dev, 4, 4);
     for (uint32_t i = 0; i < g->cfg.scanouts && i < g->cfg.enabled; i++)

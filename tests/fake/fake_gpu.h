@@ -13,8 +13,10 @@
 extern "C" {
 #endif
 
-#define FAKE_GPU_F_VIRGL 0u
-#define FAKE_GPU_F_EDID  1u
+#define FAKE_GPU_F_VIRGL          0u
+#define FAKE_GPU_F_EDID           1u
+#define FAKE_GPU_F_RESOURCE_BLOB  3u
+#define FAKE_GPU_F_BLOB_ALIGNMENT 5u
 
 /* Commands. */
 #define FAKE_GPU_GET_DISPLAY_INFO 0x100u
@@ -26,6 +28,8 @@ extern "C" {
 #define FAKE_GPU_ATTACH_BACKING   0x106u
 #define FAKE_GPU_DETACH_BACKING   0x107u
 #define FAKE_GPU_GET_EDID         0x10Au
+#define FAKE_GPU_CREATE_BLOB      0x10Cu
+#define FAKE_GPU_SET_SCANOUT_BLOB 0x10Du
 #define FAKE_GPU_UPDATE_CURSOR    0x300u
 #define FAKE_GPU_MOVE_CURSOR      0x301u
 #define FAKE_GPU_ANY              UINT32_MAX /* for faults */
@@ -57,9 +61,11 @@ struct fake_gpu_entry {
 };
 
 struct fake_gpu_resource {
-    uint32_t id; /* 0: free */
+    uint32_t id;   /* 0: free */
+    bool blob;     /* no format, no picture of its own: memory that is shown */
+    uint64_t size; /* of a blob, bytes */
     uint32_t format, width, height;
-    uint8_t *data; /* 4 bytes a pixel, in its format */
+    uint8_t *data; /* 4 bytes a pixel, in its format; NULL for a blob */
     struct fake_gpu_entry *entry;
     uint32_t entries;
     bool backed;
@@ -74,6 +80,8 @@ struct fake_gpu_scanout {
     /* What the driver shows. */
     uint32_t resource; /* 0: nothing */
     struct fake_gpu_rect rect;
+    /* Of a blob, as the driver has described it. */
+    uint32_t blob_format, blob_width, blob_height, stride, offset;
     uint32_t *picture; /* 0xRRGGBB, rect.w * rect.h; after a flush */
     uint32_t flushes;
     struct fake_gpu_rect last_flush; /* in the resource */
@@ -101,8 +109,10 @@ struct fake_gpu_config {
     uint32_t enabled;  /* displays that are there; 0: 1, UINT32_MAX: none */
     uint32_t width, height; /* of each; 0: 640 x 480 */
     bool no_edid;
-    uint64_t memory;    /* bytes for resources; 0: 256 MiB */
-    uint32_t queue_max; /* 0: 64 */
+    bool blob;           /* offers RESOURCE_BLOB */
+    uint32_t blob_align; /* and BLOB_ALIGNMENT, unless 0 */
+    uint64_t memory;     /* bytes for resources; 0: 256 MiB */
+    uint32_t queue_max;  /* 0: 64 */
 };
 
 struct fake_gpu {

@@ -8,6 +8,10 @@
 
 #include "../../src/device/vdrv_gpu_impl.h"
 
+#include <setjmp.h>
+#include <signal.h>
+#include <ucontext.h>
+
 #define HEADS 4u
 
 static void put(struct vdrv_fb *fb, uint32_t x, uint32_t y, uint32_t rgb)
@@ -1388,6 +1392,464 @@ static void test_f74_cursor_hangs(void)
     down();
 }
 
+/* ---- Shared memory ------------------------------------------------------- */
+
+static const struct fake_gpu_config blobs = {.blob = true};
+
+/* GPU-26, GPU-27, GPU-28, GPU-30, GPU-31: what the device shows is the memory
+   itself, in pieces, with padding, at any offset; nothing is transferred. */
+static void test_shared_scanout(void)
+{
+    enum { W = 30, H = 20, PITCH = 128, PIECE = 256 };
+    static uint8_t memory[2 * PITCH * H];
+    static uint64_t work[VDRV_FB_WORK_SIZE(16) / 8];
+    static const uint32_t modes[] = {FAKE_DIRECT, FAKE_MAPPED, FAKE_WINDOW};
+
+    for (uint32_t format = 0; format <= VDRV_FORMAT_ABGR; format++) {
+        const struct fake_config mc = {.mode = modes[format % 3]};
+        struct vdrv_seg seg[PITCH * H / PIECE];
+        struct vdrv_fb fb = {.width = W,
+                             .height = H,
+                             .pitch = PITCH,
+                             .format = format,
+                             .flags = VDRV_FB_SHARED,
+                             .segs = seg,
+                             .nsegs = PITCH * H / PIECE,
+                             .work = work,
+                             .work_size = sizeof(work)};
+        const struct vdrv_rect r = {7, 6, 5, 4};
+        struct vdrv_display_request show = {.op = VDRV_DISPLAY_SCANOUT,
+                                            .fb = &fb,
+                                            .x = 3,
+                                            .y = 5,
+                                            .width = 20,
+                                            .height = 10};
+        struct vdrv_display_request req = {
+            .op = VDRV_DISPLAY_FLUSH, .fb = &fb, .rects = &r, .nrects = 1};
+
+        for (uint32_t i = 0; i < fb.nsegs; i++)
+            seg[i] =
+                vdrv_seg_out(memory + (fb.nsegs - 1 - i) * 2 * PIECE, PIECE);
+        for (uint32_t y = 0; y < H; y++) {
+            for (uint32_t x = 0; x < W; x++) {
+                const uint32_t at = y * PITCH + x * 4;
+                const uint32_t v =
+                    vdrv_pixel_pack(format, (uint8_t)x, (uint8_t)y, 0x77, 0);
+
+                memcpy((uint8_t *)seg[at / PIECE].ptr + at % PIECE, &v, 4);
+            }
+        }
+        machine_up(&mc, &blobs);
+        g.cfg.no_framebuffer = 1;
+        REQUIRE(init() == VDRV_OK);
+        CHECK_EQ(vdrv_display_attach(g.dpy, &fb), VDRV_OK);
+        CHECK_EQ(vdrv_display_execute(g.dpy, &show), VDRV_OK);
+        CHECK_EQ(vdrv_display_execute(g.dpy, &req), VDRV_OK);
+        for (uint32_t y = 0; y < 10; y++) {
+            for (uint32_t x = 0; x < 20; x++) {
+                const uint32_t fx = x + 3, fy = y + 5;
+                const bool in = fx >= 7 && fx < 12 && fy >= 6 && fy < 10;
+
+                CHECK_EQ(fake_gpu_pixel(&g.dev, 0, x, y),
+                         in ? fx << 16 | fy << 8 | 0x77 : 0);
+            }
+        }
+        CHECK_EQ(vdrv_display_detach(g.dpy, &fb), VDRV_ERR_BUSY);
+        CHECK_EQ(vdrv_display_set_scanout(g.dpy, 0, NULL, 0, 0), VDRV_OK);
+        CHECK_EQ(vdrv_display_detach(g.dpy, &fb), VDRV_OK);
+        CHECK_EQ(fake_gpu_resources(&g.dev), 0);
+        CHECK_EQ(g.f.maps_live, 0);
+        CHECK_EQ(g.dev.commands[FAKE_GPU_TRANSFER_2D & 0x3ff], 0);
+        CHECK_EQ(g.dev.errors, 0);
+        down();
+    }
+}
+
+/* The library's own framebuffers, through mode changes and a restart. */
+static void test_shared_own(void)
+{
+    static uint32_t ref[640 * 480];
+    const struct fake_gpu_config dc = {.blob = true, .blob_align = 65536};
+    struct vdrv_display_caps caps;
+
+    machine_up(NULL, &dc);
+    g.cfg.share = 1;
+    REQUIRE(init() == VDRV_OK);
+    CHECK_EQ(vdrv_display_get_caps(g.dpy, &caps), VDRV_OK);
+    CHECK_EQ(caps.can_share, 1);
+    CHECK_EQ(caps.share_align, 65536);
+    for (uint32_t i = 0; i < 20; i++) {
+        const uint32_t w = i == 0 ? 640 : 1 + fake_rand(&g.f) % 640;
+        const uint32_t h = i == 0 ? 480 : 1 + fake_rand(&g.f) % 480;
+
+        CHECK_EQ(vdrv_display_set_mode(g.dpy, 0, w, h, NULL), VDRV_OK);
+        noise(vdrv_display_fb(g.dpy, 0), ref);
+        CHECK_EQ(vdrv_display_flush(g.dpy, 0), VDRV_OK);
+        CHECK_EQ(differing(0, ref, w, h), 0);
+        CHECK_EQ(fake_gpu_resources(&g.dev), 1);
+        CHECK_EQ(vdrv_reset(&g.dpy->dev), VDRV_OK);
+        CHECK_EQ(differing(0, ref, w, h), 0);
+    }
+    CHECK_EQ(g.dev.commands[FAKE_GPU_TRANSFER_2D & 0x3ff], 0);
+    CHECK_EQ(g.dev.errors, 0);
+    down();
+}
+
+/* GPU-32: multiples of the alignment, and no byte of somebody else's. */
+static void test_shared_alignment(void)
+{
+    static uint8_t memory[8192];
+    const struct fake_gpu_config dc = {.blob = true, .blob_align = 8192};
+    struct vdrv_seg seg = vdrv_seg_out(memory, 5000);
+    struct vdrv_fb fb = {.width = 10,
+                         .height = 100,
+                         .pitch = 40,
+                         .base = memory,
+                         .flags = VDRV_FB_SHARED};
+
+    REQUIRE(up(NULL, &dc));
+    CHECK_EQ(vdrv_display_attach(g.dpy, &fb), VDRV_ERR_INVALID);
+    fb.segs = &seg;
+    fb.nsegs = 1;
+    CHECK_EQ(vdrv_display_attach(g.dpy, &fb), VDRV_ERR_INVALID);
+    CHECK_EQ(g.dev.commands[FAKE_GPU_CREATE_BLOB & 0x3ff], 0);
+    seg.len = 8192;
+    CHECK_EQ(vdrv_display_attach(g.dpy, &fb), VDRV_OK);
+    CHECK_EQ(fake_gpu_find(&g.dev, fb.id)->size, 8192);
+    CHECK_EQ(vdrv_display_detach(g.dpy, &fb), VDRV_OK);
+    fb = (struct vdrv_fb){.width = 32,
+                          .height = 64,
+                          .pitch = 128,
+                          .base = memory,
+                          .flags = VDRV_FB_SHARED};
+    CHECK_EQ(vdrv_display_attach(g.dpy, &fb), VDRV_OK);
+    CHECK_EQ(vdrv_display_detach(g.dpy, &fb), VDRV_OK);
+    down();
+}
+
+/* GPU-02, GPU-07: accepted together or not at all; nonsense is not shared. */
+static void test_shared_offer(void)
+{
+    static const uint32_t nonsense[] = {0, 1, 2048, 4097, 12288, UINT32_MAX};
+    const struct fake_gpu_config both = {.blob = true, .blob_align = 4096};
+    const struct fake_gpu_config alone = {.blob_align = 4096};
+    struct vdrv_fb fb = caller_fb(0);
+
+    fb.flags = VDRV_FB_SHARED;
+    for (size_t i = 0; i < 2 + sizeof(nonsense) / sizeof(nonsense[0]); i++) {
+        machine_up(NULL, i == 1 ? &alone : &both);
+        g.cfg.no_share = i == 0;
+        if (i >= 2)
+            fake_put32(g.dev.dev.config + 16, nonsense[i - 2]);
+        g.cfg.share = 1;
+        REQUIRE(init() == VDRV_OK);
+        if (i < 2)
+            CHECK_EQ(g.dev.dev.accepted[0] & (1u << 3 | 1u << 5), 0);
+        else
+            CHECK(fake_log_contains(&g.f, "blob alignment makes no sense"));
+        CHECK_EQ(g.gpu.caps.can_share, 0);
+        CHECK_EQ(vdrv_display_attach(g.dpy, &fb), VDRV_ERR_UNSUPPORTED);
+        CHECK_EQ(vdrv_display_flush(g.dpy, 0), VDRV_OK);
+        CHECK_EQ(g.dev.commands[FAKE_GPU_CREATE_BLOB & 0x3ff], 0);
+        down();
+    }
+}
+
+static void test_f71_blob_refused(void)
+{
+    static uint64_t work[VDRV_FB_WORK_SIZE(16) / 8];
+    const struct fake_config mc = {.mode = FAKE_MAPPED};
+    struct vdrv_fb fb = caller_fb(0);
+
+    REQUIRE(up(&mc, &blobs));
+    fb.flags = VDRV_FB_SHARED;
+    fb.work = work;
+    fb.work_size = sizeof(work);
+    fake_gpu_plan(&g.dev,
+                  (struct fake_gpu_fault){FAKE_GPU_CREATE_BLOB, .count = 1,
+                                          .response = 0x1201, .len = -1});
+    fake_gpu_plan(&g.dev,
+                  (struct fake_gpu_fault){FAKE_GPU_UNREF, .skip = 1, .count = 1,
+                                          .response = 0x1200, .len = -1});
+    CHECK_EQ(vdrv_display_attach(g.dpy, &fb), VDRV_ERR_NO_MEMORY);
+    CHECK_EQ(fb.state, VDRV_FB_DETACHED);
+    CHECK_EQ(g.f.maps_live, 0);
+    CHECK_EQ(vdrv_display_attach(g.dpy, &fb), VDRV_OK);
+    CHECK_EQ(vdrv_display_detach(g.dpy, &fb), VDRV_ERR_IO);
+    CHECK_EQ(fb.state, VDRV_FB_DETACHING); /* the device has it still */
+    CHECK_EQ(g.f.maps_live, 1);
+    CHECK_EQ(vdrv_stop(&g.dpy->dev), VDRV_OK);
+    CHECK_EQ(g.f.maps_live, 0);
+    down();
+}
+
+/* ---- Panic --------------------------------------------------------------- */
+
+/*
+ * The driver is left, never to be returned to, at one point of its code: at a
+ * call of the HAL, or, where the CPU can be stepped, at any instruction.
+ */
+static struct {
+    sigjmp_buf out;
+    struct vdrv_hal real;
+    uint32_t left;  /* calls of the HAL to pass before it happens */
+    uint32_t steps; /* and instructions, after those */
+    bool armed;
+    bool panicked;
+    volatile int inside; /* of the HAL: not a place to leave it */
+} crash;
+
+static void leave(void)
+{
+    crash.armed = false;
+    siglongjmp(crash.out, 1);
+}
+
+static void point(void)
+{
+    if (!crash.armed || crash.left == 0 || --crash.left != 0)
+        return;
+    if (crash.steps == 0)
+        leave();
+    (void)raise(SIGTRAP); /* from here on, one by one */
+}
+
+#define REAL(call)                                                             \
+    do {                                                                       \
+        point();                                                               \
+        crash.inside++;                                                        \
+        call;                                                                  \
+        crash.inside--;                                                        \
+    } while (0)
+
+static uint64_t crash_now(void *ctx)
+{
+    uint64_t us;
+
+    REAL(us = crash.real.now_us(ctx));
+    return us;
+}
+
+static void crash_relax(void *ctx)
+{
+    REAL(crash.real.relax(ctx));
+}
+
+static void crash_wait(void *ctx, struct vdrv_device *dev, uint32_t queue,
+                       uint32_t max_us)
+{
+    CHECK(!crash.panicked);
+    REAL(crash.real.wait(ctx, dev, queue, max_us));
+}
+
+static void crash_wake(void *ctx, struct vdrv_device *dev, uint32_t queue)
+{
+    (void)ctx;
+    (void)dev;
+    (void)queue;
+    CHECK(!crash.panicked);
+    point();
+}
+
+static uint32_t crash_read(void *ctx, uint32_t space, uintptr_t addr,
+                           uint32_t width)
+{
+    uint32_t v;
+
+    REAL(v = crash.real.reg_read(ctx, space, addr, width));
+    return v;
+}
+
+static void crash_write(void *ctx, uint32_t space, uintptr_t addr,
+                        uint32_t width, uint32_t v)
+{
+    REAL(crash.real.reg_write(ctx, space, addr, width, v));
+}
+
+static void crash_done(struct vdrv_display_request *req)
+{
+    (void)req;
+    CHECK(!crash.panicked);
+    point();
+}
+
+static void crash_machine(void)
+{
+    static const struct fake_gpu_config dc = {
+        .scanouts = 2, .enabled = 2, .width = 64, .height = 48};
+
+    machine_up(NULL, &dc);
+    memset(&crash, 0, sizeof(crash));
+    crash.real = g.f.hal;
+    g.f.hal.now_us = crash_now;
+    g.f.hal.relax = crash_relax;
+    g.f.hal.wait = crash_wait;
+    g.f.hal.wake = crash_wake;
+    g.f.hal.reg_read = crash_read;
+    g.f.hal.reg_write = crash_write;
+    g.cfg.cursor = 1;
+}
+
+/* Some of everything that a kernel does with a display. */
+static void crash_work(void)
+{
+    static uint32_t image[64 * 64];
+    static const struct vdrv_rect r[3] = {
+        {1, 2, 3, 4}, {5, 6, 7, 8}, {0, 0, 1, 1}};
+    static struct vdrv_display_request req[2];
+    static struct vdrv_fb fb;
+    uint32_t changes;
+
+    fb = caller_fb(0);
+    memset(req, 0, sizeof(req));
+    for (uint32_t i = 0; i < 2; i++) {
+        req[i].op = VDRV_DISPLAY_FLUSH;
+        req[i].head = i;
+        req[i].rects = r;
+        req[i].nrects = 3;
+        req[i].done = crash_done;
+        (void)vdrv_display_submit(g.dpy, &req[i]);
+    }
+    (void)vdrv_display_kick(g.dpy, 0);
+    (void)vdrv_display_set_mode(g.dpy, 0, FB_W, FB_H, &fb);
+    (void)vdrv_display_set_cursor(g.dpy, 0, image, 0, 0);
+    (void)vdrv_display_move_cursor(g.dpy, 0, 1, 1);
+    (void)vdrv_display_set_mode(g.dpy, 0, 40, 30, NULL);
+    (void)vdrv_display_detach(g.dpy, &fb);
+    (void)vdrv_irq(&g.dpy->dev, 0);
+    (void)vdrv_refresh(&g.dpy->dev, &changes);
+    (void)vdrv_reset(&g.dpy->dev);
+}
+
+#define STEPPED 12u
+
+/* What a dying kernel does; and again, for a second one. */
+static void last_words(void)
+{
+    static uint32_t ref[64 * 48];
+
+    crash.panicked = true;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct vdrv_fb *fb;
+
+        REQUIRE(vdrv_display_panic(g.dpy) == VDRV_OK);
+        fb = vdrv_display_fb(g.dpy, 0);
+        REQUIRE(fb != NULL && fb->base != NULL);
+        noise(fb, ref);
+        CHECK_EQ(vdrv_display_flush(g.dpy, 0), VDRV_OK);
+        CHECK_EQ(differing(0, ref, fb->width, fb->height), 0);
+        CHECK(vdrv_display_fb(g.dpy, 1) != NULL);
+    }
+}
+
+#if defined(__x86_64__) && defined(__linux__)
+#define TRAP_FLAG 0x100
+
+static void on_trap(int sig, siginfo_t *info, void *context)
+{
+    ucontext_t *u = context;
+
+    (void)sig;
+    (void)info;
+    if (crash.armed && crash.inside == 0 && --crash.steps == 0)
+        leave();
+    if (crash.armed)
+        u->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+    else
+        u->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+}
+
+static bool can_step(void)
+{
+    struct sigaction how = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO};
+
+    return sigaction(SIGTRAP, &how, NULL) == 0;
+}
+#else
+static bool can_step(void)
+{
+    return false;
+}
+#endif
+
+/* Leaves `steps` instructions behind the n-th call of the HAL; for UINT32_MAX,
+   nowhere.  Says how many calls were made until then. */
+static uint32_t crash_at(const uint32_t n, const uint32_t steps)
+{
+    uint32_t left;
+
+    crash_machine();
+    if (init() != VDRV_OK) {
+        CHECK(false);
+        return 0;
+    }
+    crash.left = n;
+    crash.steps = steps;
+    if (sigsetjmp(crash.out, 1) == 0) {
+        crash.armed = true;
+        crash_work();
+        crash.armed = false;
+    }
+    left = crash.left;
+    last_words();
+    CHECK_EQ(g.dev.errors, 0);
+    down();
+    return UINT32_MAX - left;
+}
+
+static void test_panic_at_each_hal_call(void)
+{
+    const uint32_t n = crash_at(UINT32_MAX, 0);
+
+    CHECK(n > 50);
+    for (uint32_t i = 1; i <= n; i++)
+        (void)crash_at(i, 0);
+    printf("  %u points\n", n);
+}
+
+static void test_panic_at_any_instruction(void)
+{
+    const uint64_t seed = check_seed();
+    uint32_t n;
+
+    if (!can_step())
+        CHECK_SKIP("this CPU is not stepped here");
+    n = crash_at(UINT32_MAX, 0);
+    for (uint32_t i = 0; i < STEPPED; i++) {
+        const uint64_t x = (seed + i) * UINT64_C(0x9e3779b97f4a7c15);
+
+        (void)crash_at(1 + (uint32_t)(x >> 33) % n,
+                       1 + (uint32_t)(x >> 20) % 100);
+    }
+}
+
+/* Not set up, no framebuffer of the library's, a device that does not reset. */
+static void test_panic_errors(void)
+{
+    struct vdrv_fb fb = caller_fb(0), late = caller_fb(1);
+    struct vdrv_display_request req = {.op = VDRV_DISPLAY_FLUSH};
+
+    CHECK_EQ(vdrv_display_panic(NULL), VDRV_ERR_INVALID);
+    machine_up(NULL, NULL);
+    g.cfg.no_framebuffer = 1;
+    REQUIRE(init() == VDRV_OK);
+    CHECK_EQ(vdrv_display_attach(g.dpy, &fb), VDRV_OK);
+    CHECK_EQ(vdrv_display_set_scanout(g.dpy, 0, &fb, 0, 0), VDRV_OK);
+    g.dev.dev.complete = FAKE_COMPLETE_HELD;
+    CHECK_EQ(vdrv_display_submit(g.dpy, &req), VDRV_OK);
+    g.dev.dev.reset_never = true;
+    CHECK_EQ(vdrv_display_panic(g.dpy), VDRV_ERR_STUCK);
+    g.dev.dev.reset_never = false;
+    g.dev.dev.complete = FAKE_COMPLETE_NOW;
+    CHECK_EQ(vdrv_display_panic(g.dpy), VDRV_OK);
+    CHECK_EQ(req.status, VDRV_PENDING); /* its owner is no more */
+    CHECK(vdrv_display_fb(g.dpy, 0) == NULL);
+    CHECK_EQ(vdrv_display_set_mode(g.dpy, 0, FB_W, FB_H, &late), VDRV_OK);
+    CHECK_EQ(vdrv_display_flush(g.dpy, 0), VDRV_OK);
+    down();
+    CHECK_EQ(vdrv_display_panic(g.dpy), VDRV_ERR_BAD_STATE);
+}
+
 /* ---- The helpers --------------------------------------------------------- */
 
 static void test_rects(void)
@@ -1495,6 +1957,14 @@ static const struct check_case cases[] = {
     CASE(cursor),
     CASE(cursor_moves_queue),
     CASE(f74_cursor_hangs),
+    CASE(shared_scanout),
+    CASE(shared_own),
+    CASE(shared_alignment),
+    CASE(shared_offer),
+    CASE(f71_blob_refused),
+    CASE(panic_at_each_hal_call),
+    CASE(panic_at_any_instruction),
+    CASE(panic_errors),
     CASE(rects),
     CASE(blit_converts),
 };
