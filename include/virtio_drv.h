@@ -9,6 +9,7 @@
 #include <virtio_drv/driver.h>
 #include <virtio_drv/hal.h>
 #include <virtio_drv/mmio.h>
+#include <virtio_drv/msix.h>
 #include <virtio_drv/net.h>
 #include <virtio_drv/pci.h>
 #include <virtio_drv/pci_bus.h>

@@ -36,11 +36,13 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	trait/vdrv_net.c \
 	trait/vdrv_net_pool.c \
 	transport/vdrv_mmio.c \
+	transport/vdrv_msix.c \
 	transport/vdrv_pci.c \
 	transport/vdrv_pci_access.c \
 	transport/vdrv_pci_bar.c \
 	transport/vdrv_pci_check.c \
 	transport/vdrv_pci_find.c \
+	transport/vdrv_pci_map.c \
 	transport/vdrv_pci_probe.c \
 	transport/vdrv_pci_walk.c \
 	transport/vdrv_transport.c \

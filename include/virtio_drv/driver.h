@@ -74,6 +74,8 @@ struct vdrv_driver {
     uint32_t timeout_us; /* of a blocking call; never 0 */
     uint32_t polled;     /* seized: no sleep, nobody to wake */
     uint64_t features[2];
+    uint32_t use_vectors; /* 0: a line */
+    uint32_t mixed;       /* vector 0 is not the configuration's alone */
     struct vdrv_driver_vector line;
 };
 
@@ -91,6 +93,22 @@ int vdrv_driver_begin(struct vdrv_driver *drv, struct vdrv_device *dev,
                       struct vdrv_driver_queue *queue, uint32_t nqueues,
                       uint32_t timeout_us, const uint64_t wanted[2],
                       const uint64_t required[2]);
+
+/*
+ * Before the first queue: takes up to `wanted` of the transport's vectors, for
+ * `nqueues` queues.  Vector 0 is the configuration's; with a vector for each,
+ * queue i has vector i + 1.  With fewer the queues share all but the first by
+ * turns, and one alone serves everything.  A vector that the device refuses is
+ * replaced by vector 0; when it refuses that, add_queue or run answers
+ * UNSUPPORTED.  Without this call, with 0 wanted, or on a transport that has
+ * none, it is a line.  `vector` has room for nqueues + 1.
+ */
+void vdrv_driver_use_vectors(struct vdrv_driver *drv,
+                             struct vdrv_driver_vector *vector, uint32_t wanted,
+                             uint32_t nqueues);
+
+/* The vector of a queue, for its configuration. */
+uint32_t vdrv_driver_vector_of(const struct vdrv_driver *drv, uint32_t queue);
 
 /*
  * Makes the next queue, in ascending order of `cfg->index`, which must be the

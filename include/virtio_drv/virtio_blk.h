@@ -39,6 +39,8 @@ struct vdrv_virtio_blk_config {
     uint32_t max_segs;   /* data segments of one request; 0: 16; never above
                             the device's seg_max, or queue_size - 2 */
     uint32_t timeout_us; /* of blocking calls; 0: 30 s */
+    uint32_t vectors;    /* interrupt vectors to use, when the transport has
+                            some; 0: a line.  See vdrv_driver_use_vectors() */
     const struct vdrv_queue_kind *packed; /* NULL: split rings only */
     uint8_t require_platform; /* refuse a device without ACCESS_PLATFORM */
     uint8_t no_indirect;
@@ -61,6 +63,7 @@ struct vdrv_virtio_blk {
     struct vdrv_driver drv;
     struct vdrv_driver_queue queue[VDRV_VIRTIO_BLK_QUEUES_MAX];
     struct vdrv_virtio_blk_lane lane[VDRV_VIRTIO_BLK_QUEUES_MAX];
+    struct vdrv_driver_vector vector[VDRV_VIRTIO_BLK_QUEUES_MAX + 1u];
     uint8_t *shared; /* headers, ranges and status bytes of all slots */
     uint64_t shared_dma;
     size_t shared_size;

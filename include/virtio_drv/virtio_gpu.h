@@ -51,6 +51,8 @@ struct vdrv_virtio_gpu_config {
     uint32_t format;     /* VDRV_FORMAT_* of the library's framebuffers */
     uint32_t max_runs;   /* contiguous runs of one framebuffer; 0: 16 */
     uint32_t timeout_us; /* of blocking calls; 0: 5 s */
+    uint32_t vectors;    /* interrupt vectors to use, when the transport has
+                            some; 0: a line.  See vdrv_driver_use_vectors() */
     const struct vdrv_queue_kind *packed; /* NULL: split rings only */
     uint8_t fixed_mode;     /* width x height, whatever the host suggests */
     uint8_t no_framebuffer; /* the caller brings all memory */
@@ -100,6 +102,7 @@ struct vdrv_virtio_gpu {
     struct vdrv_display display;
     struct vdrv_driver drv;
     struct vdrv_driver_queue queue[2];
+    struct vdrv_driver_vector vector[3];
     struct vdrv_virtio_gpu_head head[VDRV_DISPLAY_HEADS_MAX];
     uint32_t heads;
     uint32_t dma_flags;

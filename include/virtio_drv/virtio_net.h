@@ -59,6 +59,8 @@ struct vdrv_virtio_net_config {
     uint32_t pairs;      /* 0: 1; never above the device's */
     uint32_t max_segs;   /* parts of a transmitted frame; 0: 16 */
     uint32_t timeout_us; /* of control commands; 0: 30 s */
+    uint32_t vectors;    /* interrupt vectors to use, when the transport has
+                            some; 0: a line.  See vdrv_driver_use_vectors() */
     struct vdrv_net_pool *rx_pool[VDRV_VIRTIO_NET_PAIRS_MAX];
     struct vdrv_net_pool *tx_pool[VDRV_VIRTIO_NET_PAIRS_MAX];
     const struct vdrv_queue_kind *packed; /* NULL: split rings only */
@@ -91,6 +93,7 @@ struct vdrv_virtio_net {
     struct vdrv_net net;
     struct vdrv_driver drv;
     struct vdrv_driver_queue queue[2u * VDRV_VIRTIO_NET_PAIRS_MAX + 1u];
+    struct vdrv_driver_vector vector[2u * VDRV_VIRTIO_NET_PAIRS_MAX + 2u];
     struct vdrv_virtio_net_side rx[VDRV_VIRTIO_NET_PAIRS_MAX];
     struct vdrv_virtio_net_side tx[VDRV_VIRTIO_NET_PAIRS_MAX];
     uint32_t header_len;

@@ -765,7 +765,7 @@ static int make_lane(struct vdrv_virtio_blk *blk,
         .size = size_of(cfg),
         .indirect = segs,
         .max_chain = segs,
-        .vector = VDRV_NO_VECTOR,
+        .vector = vdrv_driver_vector_of(&blk->drv, index),
         .packed = cfg->packed,
         .work = *work,
         .work_size = *left,
@@ -888,6 +888,7 @@ static int bring_up(struct vdrv_virtio_blk *blk,
     uint32_t queues = 0;
     int err = learn(blk, cfg, &queues);
 
+    vdrv_driver_use_vectors(&blk->drv, blk->vector, cfg->vectors, queues);
     for (uint32_t i = 0; err == VDRV_OK && i < queues; i++)
         err = make_lane(blk, cfg, i, &work, &left);
     for (uint32_t i = 0; err == VDRV_OK && i < queues; i++)

@@ -105,6 +105,38 @@ int vdrv_driver_begin(struct vdrv_driver *drv, struct vdrv_device *dev,
     return VDRV_OK;
 }
 
+void vdrv_driver_use_vectors(struct vdrv_driver *drv,
+                             struct vdrv_driver_vector *vector, uint32_t wanted,
+                             uint32_t nqueues)
+{
+    const uint32_t have = drv->transport->vectors;
+    uint32_t n = wanted < have ? wanted : have;
+
+    n = n < nqueues + 1 ? n : nqueues + 1;
+    if (n == 0)
+        return;
+    memset(vector, 0, sizeof(*vector) * n);
+    drv->vector = vector;
+    drv->nvectors = n;
+    drv->use_vectors = 1;
+    drv->mixed = n == 1;
+}
+
+uint32_t vdrv_driver_vector_of(const struct vdrv_driver *drv, uint32_t queue)
+{
+    if (drv->use_vectors == 0)
+        return VDRV_NO_VECTOR;
+    return drv->nvectors == 1 ? 0 : 1 + queue % (drv->nvectors - 1);
+}
+
+/* 4.1.5.1.2.1: a refused vector is not the end, if another can be shared. */
+static int share_vector(struct vdrv_driver *drv, struct vdrv_queue *vq)
+{
+    vq->vector = 0;
+    drv->mixed = 1;
+    return vdrv_queue_restart(vq);
+}
+
 int vdrv_driver_add_queue(struct vdrv_driver *drv,
                           const struct vdrv_queue_config *cfg)
 {
@@ -120,6 +152,9 @@ int vdrv_driver_add_queue(struct vdrv_driver *drv,
     dq->watched = NULL;
     dq->vq.desc = NULL;
     err = vdrv_queue_init(&dq->vq, drv->transport, cfg);
+    if (err == VDRV_ERR_UNSUPPORTED && dq->vq.desc != NULL &&
+        drv->use_vectors != 0 && cfg->vector != 0)
+        err = share_vector(drv, &dq->vq);
     if (dq->vq.desc != NULL)
         drv->made++; /* the device may have been told: undone by a reset */
     return err;
@@ -128,8 +163,13 @@ int vdrv_driver_add_queue(struct vdrv_driver *drv,
 /* 3.1.1, step 8, and what the class does then. */
 static int run(struct vdrv_driver *drv)
 {
-    int err = vdrv_transport_ready(drv->transport);
+    struct vdrv_transport *t = drv->transport;
+    int err = VDRV_OK;
 
+    if (drv->use_vectors != 0 && t->ops->config_vector != NULL)
+        err = t->ops->config_vector(t, 0);
+    if (err == VDRV_OK)
+        err = vdrv_transport_ready(t);
     if (err != VDRV_OK)
         return err;
     drv->latched = VDRV_OK;
@@ -313,6 +353,8 @@ uint32_t vdrv_driver_irq(struct vdrv_driver *drv, uint32_t vector)
     if (drv->transport == NULL || vector >= drv->nvectors)
         return 0;
     causes = drv->transport->ops->irq(drv->transport, vector);
+    if (vector == 0 && drv->use_vectors != 0 && drv->mixed == 0)
+        causes &= VDRV_CAUSE_CONFIG;
     if ((causes & VDRV_CAUSE_QUEUE) != 0)
         vdrv__count(&drv->vector[vector].queue);
     if ((causes & VDRV_CAUSE_CONFIG) != 0)

@@ -551,7 +551,7 @@ static int add_queue(struct vdrv_virtio_gpu *gpu, uint32_t index, uint32_t size,
         .index = index,
         .size = size,
         .indirect = gpu->cfg.no_indirect != 0 ? 0 : 2,
-        .vector = VDRV_NO_VECTOR,
+        .vector = vdrv_driver_vector_of(&gpu->drv, index),
         .packed = gpu->cfg.packed,
         .work = work,
         .work_size = work_size,
@@ -702,6 +702,7 @@ static int bring_up(struct vdrv_virtio_gpu *gpu)
     struct vdrv_driver *drv = &gpu->drv;
     int err = count_heads(drv->transport, gpu->cfg.heads, &gpu->heads);
 
+    vdrv_driver_use_vectors(drv, gpu->vector, gpu->cfg.vectors, 2);
     if (err == VDRV_OK)
         err = find_sharing(gpu);
     if (err == VDRV_OK)

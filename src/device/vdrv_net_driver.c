@@ -408,7 +408,7 @@ static int make_queue(struct vdrv_virtio_net *nic,
         .index = index,
         .size = size_of(cfg),
         .indirect = chain,
-        .vector = VDRV_NO_VECTOR,
+        .vector = vdrv_driver_vector_of(&nic->drv, index),
         .packed = cfg->packed,
         .work = *work,
         .work_size = *left,
@@ -547,6 +547,8 @@ static int bring_up(struct vdrv_virtio_net *nic,
     size_t left = cfg->work_size;
     int err = learn(nic, cfg);
 
+    vdrv_driver_use_vectors(&nic->drv, nic->vector, cfg->vectors,
+                            2u * pairs_of(cfg));
     for (uint32_t i = 0; err == VDRV_OK && i < pairs_of(cfg); i++) {
         nic->rx[i].pool = cfg->rx_pool[i];
         nic->tx[i].pool = cfg->tx_pool[i];

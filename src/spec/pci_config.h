@@ -44,5 +44,16 @@
 #define PCI_MSIX_FLAGS        2u /* 2 bytes, from the capability's start */
 #define PCI_MSIX_FLAGS_QSIZE  0x07ffu
 #define PCI_MSIX_FLAGS_ENABLE 0x8000u
+#define PCI_MSIX_FLAGS_MASK   0x4000u /* of the whole function */
+#define PCI_MSIX_TABLE        4u      /* 4; offset, and the BAR's number */
+#define PCI_MSIX_PBA          8u      /* 4; so too */
+#define PCI_MSIX_BIR          0x7u    /* the BAR's number */
+
+#define PCI_MSIX_ENTRY_SIZE 16u
+#define PCI_MSIX_ENTRY_LOW  0u /* each 4 bytes */
+#define PCI_MSIX_ENTRY_HIGH 4u
+#define PCI_MSIX_ENTRY_DATA 8u
+#define PCI_MSIX_ENTRY_CTRL 12u
+#define PCI_MSIX_ENTRY_MASK 0x1u
 
 #endif

@@ -30,6 +30,10 @@ FAULT(multiplier_odd, PROTOCOL,
 FAULT(notify_outside, PROTOCOL,
       "notification address outside the notify structure; queue");
 FAULT(notify_misaligned, PROTOCOL, "notification address misaligned; queue");
+FAULT(msix_no_memory, PROTOCOL, "MSI-X structure not in a memory BAR; BAR");
+FAULT(msix_unassigned, UNSUPPORTED,
+      "MSI-X structure in a BAR without address:");
+FAULT(msix_outside, PROTOCOL, "MSI-X structure outside its BAR; BAR");
 FAULT(bar_type, PROTOCOL, "BAR of a reserved type");
 FAULT(bar_size, PROTOCOL, "BAR whose size is no power of two");
 FAULT(bar_address, PROTOCOL, "BAR whose address is no multiple of its size");
@@ -93,6 +97,18 @@ const struct vdrv__pci_fault *vdrv__validate_pci_notify(
     if (((notify->addr + at) & (width - 1)) != 0)
         return &notify_misaligned;
     *offset = (uint32_t)at;
+    return NULL;
+}
+
+const struct vdrv__pci_fault *vdrv__validate_msix(
+    const struct vdrv__msix_place *at, const struct vdrv_pci_bar *bar)
+{
+    if (bar->kind != VDRV_PCI_BAR_MEM32 && bar->kind != VDRV_PCI_BAR_MEM64)
+        return &msix_no_memory;
+    if (!vdrv_pci_bar_assigned(bar))
+        return &msix_unassigned;
+    if ((uint64_t)at->offset + at->size > bar->size)
+        return &msix_outside;
     return NULL;
 }
 

@@ -58,6 +58,31 @@ const struct vdrv__pci_fault *vdrv__pci_bar_read(const struct vdrv_pci_ops *ops,
                                                  uint32_t fn, uint32_t index,
                                                  struct vdrv_pci_bar *bar);
 
+/* A piece of a BAR, in CPU physical addresses. */
+struct vdrv__pci_piece {
+    uint64_t phys;
+    uint32_t size; /* not 0 */
+    uint32_t fn;
+    uint32_t bar;
+    bool io; /* an I/O BAR, seen through io_phys */
+};
+
+const struct vdrv__pci_fault *vdrv__pci_map(const struct vdrv_hal *hal,
+                                            const struct vdrv_pci_ops *bus,
+                                            const struct vdrv__pci_piece *at,
+                                            uintptr_t *addr);
+
+/* Where an MSI-X table (6.8.2.4) or its pending bits are. */
+struct vdrv__msix_place {
+    uint32_t bar;
+    uint32_t offset;
+    uint32_t size; /* bytes */
+};
+
+/* Is that inside `bar`, and is it memory? */
+const struct vdrv__pci_fault *vdrv__validate_msix(
+    const struct vdrv__msix_place *at, const struct vdrv_pci_bar *bar);
+
 /* BARs in the function's header: 6, 2, or 0. */
 uint32_t vdrv__pci_bar_count(const struct vdrv_pci_ops *ops, uint32_t fn);
 

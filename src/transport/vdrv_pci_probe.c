@@ -29,11 +29,6 @@ struct scan {
     uint32_t seen;   /* structure types that have a capability, as bits */
 };
 
-static const struct vdrv__pci_fault refused = {
-    VDRV_ERR_INVALID, "mapping a virtio structure was refused; capability"};
-static const struct vdrv__pci_fault too_high = {
-    VDRV_ERR_INVALID,
-    "BAR above what a pointer reaches: give mmio_map or map_bar; capability"};
 static const struct vdrv__pci_fault no_ports = {
     VDRV_ERR_INVALID,
     "structure in an I/O BAR and no way to reach it: set io_phys; capability"};
@@ -98,24 +93,10 @@ static const struct vdrv__pci_fault *map_memory(const struct vdrv_pci *pci,
                                                 bool io, uint64_t phys,
                                                 struct vdrv_pci_region *r)
 {
-    const struct vdrv_hal *hal = pci->transport.hal;
-    const struct vdrv_pci_ops *bus = pci->bus;
-    void *ptr;
+    const struct vdrv__pci_piece at = {phys, r->size, pci->fn, cap->bar, io};
 
-    if (!io && bus->map_bar != NULL) {
-        ptr = bus->map_bar(bus->ctx, pci->fn, cap->bar, phys, r->size);
-    } else if (hal->mmio_map != NULL) {
-        ptr = hal->mmio_map(hal->ctx, phys, r->size);
-    } else {
-        if (phys + (r->size - 1) > UINTPTR_MAX)
-            return &too_high;
-        ptr = (void *)(uintptr_t)phys;
-    }
-    if (ptr == NULL)
-        return &refused;
-    r->addr = (uintptr_t)ptr;
     r->space = VDRV_SPACE_MEMORY;
-    return NULL;
+    return vdrv__pci_map(pci->transport.hal, pci->bus, &at, &r->addr);
 }
 
 static const struct vdrv__pci_fault *map_region(const struct vdrv_pci *pci,

@@ -104,10 +104,11 @@ struct fake_pci_fn {
     uint32_t off_common, off_isr, off_device, off_notify; /* in the BAR */
     uint32_t cap_pci, cap_msix; /* where these capabilities are */
     /* Knobs. */
-    bool vector_fails;   /* vectors read back as 0xFFFF */
-    uint32_t num_queues; /* what the register says; 0: the truth */
-    int queue_size;      /* what the register says; 0: the truth, -1: 0 */
-    bool enable_stuck;   /* queue_enable stays 0 */
+    bool vector_fails;    /* vectors read back as 0xFFFF */
+    uint32_t vectors_max; /* so do those from this one on; 0: none */
+    uint32_t num_queues;  /* what the register says; 0: the truth */
+    int queue_size;       /* what the register says; 0: the truth, -1: 0 */
+    bool enable_stuck;    /* queue_enable stays 0 */
     /* State. */
     uint32_t dev_features_sel, drv_features_sel, queue_sel;
     uint8_t msix[FAKE_PCI_VECTORS * 16];

@@ -101,7 +101,8 @@ static uint32_t set_vector(struct fake_pci_fn *fn, uint32_t value)
 {
     if (value != FAKE_NO_VECTOR && value >= fn->layout.vectors)
         pci_bad(fn, "PCI-41", "vector beyond the table", value);
-    else if (!fn->vector_fails)
+    else if (!fn->vector_fails &&
+             (fn->vectors_max == 0 || value < fn->vectors_max))
         return value;
     return FAKE_NO_VECTOR;
 }
