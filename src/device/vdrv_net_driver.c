@@ -456,8 +456,13 @@ static int make_headers(struct vdrv_virtio_net *nic)
     nic->shared =
         hal->dma_alloc(hal->ctx, nic->shared_size, HEADER_STRIDE, UINT64_MAX,
                        nic->queue[0].vq.dma_flags, &nic->shared_dma);
-    if (nic->shared == NULL)
+    if (nic->shared == NULL) {
+        const uint64_t told = nic->shared_size;
+
+        vdrv_transport_log(nic->drv.transport, VDRV_LOG_ERROR,
+                           "dma_alloc has no memory; bytes:", &told);
         return VDRV_ERR_NO_MEMORY;
+    }
     if (((uintptr_t)nic->shared & 1u) != 0 ||
         nic->shared_dma + nic->shared_size < nic->shared_dma) {
         vdrv_transport_log(nic->drv.transport, VDRV_LOG_ERROR,

@@ -152,8 +152,14 @@ int vdrv__queue_map_run(const struct vdrv_queue *q, const struct vdrv_seg *seg,
     map->dma = (uint64_t)(uintptr_t)ptr + q->direct_offset;
     if (in_window(hal, ptr, len))
         return VDRV_OK;
-    if (hal->dma_map == NULL)
+    if (hal->dma_map == NULL) {
+        const uint64_t told = (uint64_t)(uintptr_t)ptr;
+
+        vdrv_transport_log(
+            q->transport, VDRV_LOG_ERROR,
+            "memory outside the direct window, and no dma_map:", &told);
         return VDRV_ERR_INVALID;
+    }
     err = hal->dma_map(hal->ctx, ptr, len, dir, q->dma_flags, &map->dma,
                        &map->run);
     if (err != VDRV_OK)
@@ -258,8 +264,13 @@ static int allocate_ring(struct vdrv_queue *q, size_t part[3])
     q->area_size = ((ring + 15u) & ~(size_t)15u) + tables;
     mem = hal->dma_alloc(hal->ctx, q->area_size, RING_ALIGN, limit,
                          q->dma_flags, &dma);
-    if (mem == NULL)
+    if (mem == NULL) {
+        const uint64_t told = q->area_size;
+
+        vdrv_transport_log(q->transport, VDRV_LOG_ERROR,
+                           "dma_alloc has no memory; bytes:", &told);
         return VDRV_ERR_NO_MEMORY;
+    }
     q->desc = mem;
     q->area_dma = dma;
     if (((uintptr_t)mem & 15u) != 0 || (dma & (RING_ALIGN - 1)) != 0 ||

@@ -1771,6 +1771,7 @@ static void init_without_memory(void)
             break;
         }
         CHECK_EQ(err, VDRV_ERR_NO_MEMORY);
+        CHECK(fake_log_contains(&g->f, "dma_alloc has no memory"));
         CHECK(fake_balanced(&g->f));
         CHECK_EQ(vdrv_net_pool_free(&p.rx), POOL);
         rig_end(g);
