@@ -205,7 +205,8 @@ uint32_t vdrv_irq(struct vdrv_device *dev, uint32_t vector);
  * config interrupt was noted.  Queues are numbered as the device numbers them.
  * Receive queues of a net device are pulled by vdrv_net_receive() instead.
  * Returns the number delivered.  INVALID: no such queue.  BUSY: called from a
- * callback.  PROTOCOL, NO_DEVICE, STUCK, BAD_STATE as latched. [queue]
+ * callback of this queue.  PROTOCOL, NO_DEVICE, STUCK, BAD_STATE as latched.
+ * [queue]
  */
 int vdrv_poll(struct vdrv_device *dev, uint32_t queue, uint32_t budget);
 

@@ -125,9 +125,10 @@ struct vdrv_hal {
      * Sleep until an interrupt of `dev` or for at most `max_us`; may return
      * early or at once, and may drop the caller's own lock meanwhile.  Called
      * only when vdrv_arm() found nothing, and never during init and start:
-     * these poll.  An interrupt that comes between arm and wait must be
-     * remembered, and two sleepers need an event each.  NULL: the library
-     * polls, with relax.
+     * these poll.  An interrupt that came since the arm must end it at once,
+     * so let it count, or take the handler's lock; two sleepers need an event
+     * each.  Give now_us too: without a clock, only poll_limit such sleeps
+     * bound a wait.  NULL: the library polls, with relax.
      */
     void (*wait)(void *ctx, struct vdrv_device *dev, uint32_t queue,
                  uint32_t max_us);
@@ -147,8 +148,9 @@ struct vdrv_hal {
     /*
      * Register accesses, `width` 1, 2 or 4 bytes, little-endian value in the
      * CPU's order, exactly one access of that width, in program order: for
-     * tests, hypercalls and I/O ports.  Both or neither.  NULL: plain
-     * volatile accesses and, on x86, in/out for ports.
+     * tests, hypercalls and I/O ports.  Both or neither: the probes answer
+     * INVALID otherwise.  NULL: plain volatile accesses and, on x86, in/out
+     * for ports.
      */
     uint32_t (*reg_read)(void *ctx, uint32_t space, uintptr_t addr,
                          uint32_t width);

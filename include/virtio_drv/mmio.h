@@ -31,8 +31,8 @@ struct vdrv_mmio {
  * otherwise.  `hal` must outlive `mmio`.
  * NO_DEVICE: an empty slot (device id 0), no virtio magic, or all ones; quiet.
  * UNSUPPORTED: a version the library does not drive; the log says what to do.
- * INVALID: NULL, `size` below VDRV_MMIO_MIN_SIZE, `phys` misaligned, or
- * mmio_map refused. [alone]
+ * INVALID: NULL, `size` below VDRV_MMIO_MIN_SIZE, `phys` misaligned, mmio_map
+ * refused, or one of reg_read and reg_write without the other. [alone]
  */
 int vdrv_mmio_probe(struct vdrv_mmio *mmio, const struct vdrv_hal *hal,
                     uint64_t phys, uint32_t size);

@@ -65,7 +65,8 @@ struct vdrv_pci {
  * has; quiet.  UNSUPPORTED: the device has the legacy interface only, or one
  * of its BARs has no address; the log says what to do.  PROTOCOL: a structure
  * is missing or malformed; the log says which rule was broken.  INVALID: NULL,
- * or a structure cannot be mapped. [alone]
+ * a structure cannot be mapped, or the HAL has one of reg_read and reg_write
+ * without the other. [alone]
  */
 int vdrv_pci_probe(struct vdrv_pci *pci, const struct vdrv_hal *hal,
                    const struct vdrv_pci_ops *ops, uint32_t fn);
@@ -76,7 +77,7 @@ int vdrv_pci_probe(struct vdrv_pci *pci, const struct vdrv_hal *hal,
  * virtio functions on the walk's first bus that have no address get one, clear
  * of what firmware has assigned; NULL where firmware assigns all of them (a
  * PC).  Unusable devices are logged and passed over, other types left alone.
- * INVALID: NULL arguments. [alone]
+ * INVALID: NULL arguments, or half of the register accessors. [alone]
  */
 int vdrv_pci_find(struct vdrv_pci *pci, const struct vdrv_hal *hal,
                   struct vdrv_pci_walk *walk, struct vdrv_pci_windows *windows,

@@ -71,7 +71,8 @@ struct vdrv_pci_ecam {
  * with vdrv_hal.mmio_map, if there is one.  `ecam` and `hal` must outlive
  * `ops`.  Accesses outside the window read as all ones.
  * INVALID: NULL, a bad bus range, `phys` not on a 1 MiB boundary or outside
- * the address space, or mmio_map refused. [alone]
+ * the address space, mmio_map refused, or half of the HAL's register
+ * accessors. [alone]
  */
 int vdrv_pci_ecam_init(struct vdrv_pci_ecam *ecam, const struct vdrv_hal *hal,
                        uint64_t phys, uint32_t first_bus, uint32_t last_bus,
@@ -82,8 +83,8 @@ int vdrv_pci_ecam_init(struct vdrv_pci_ecam *ecam, const struct vdrv_hal *hal,
  * the first 256 bytes of each function; the rest reads as all ones.  Each
  * access takes two port accesses, which nothing may come between.  `hal` must
  * outlive `ops`.
- * INVALID: NULL.  UNSUPPORTED: this CPU has no ports, and the HAL has no
- * register accessors. [alone]
+ * INVALID: NULL, or half of the HAL's register accessors.  UNSUPPORTED: this
+ * CPU has no ports, and the HAL has no register accessors. [alone]
  */
 int vdrv_pci_ports_init(const struct vdrv_hal *hal, struct vdrv_pci_ops *ops);
 

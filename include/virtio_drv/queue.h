@@ -150,8 +150,9 @@ struct vdrv_queue {
 /*
  * Bytes of work memory for a queue of `size` entries with indirect tables of
  * `indirect` segments, under `hal` (one without dma_map needs less).  `size`
- * must be what the queue will have: at most config.size, at most the device's.
- * [any]
+ * must be what the queue will have, as vdrv_queue_pick_size() says it: at most
+ * config.size, at most the device's.  SIZE_MAX: above 32768, or more than a
+ * size_t counts. [any]
  */
 size_t vdrv_queue_work_size(const struct vdrv_hal *hal, uint32_t size,
                             uint32_t indirect);
@@ -180,12 +181,19 @@ int vdrv_queue_pick_size(struct vdrv_transport *t, uint32_t index,
  * or the HAL answered an address that is misaligned or too high.
  * NO_MEMORY: work memory too small, or dma_alloc failed.  NO_DEVICE: no such
  * queue.  PROTOCOL: the device's queue registers make no sense.  UNSUPPORTED:
- * its vector was refused. [alone]
+ * its vector was refused.
+ * After an error the queue must not be used.  PROTOCOL and UNSUPPORTED may come
+ * after the device was told of the ring, which therefore stays allocated:
+ * after any error reset the device, and then call vdrv_queue_fini(), which
+ * frees what there is. [alone]
  */
 int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
                     const struct vdrv_queue_config *cfg);
 
-/* Frees the ring.  Only after the device was reset and q drained. [alone] */
+/*
+ * Frees the ring, if there is one: twice is OK.  Only after the device was
+ * reset and q drained. [alone]
+ */
 void vdrv_queue_fini(struct vdrv_queue *q);
 
 /*
@@ -227,22 +235,27 @@ int vdrv_queue_reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max);
  */
 int vdrv_queue_arm(struct vdrv_queue *q, uint32_t mode);
 
-/* Chains that the device holds. [queue] */
+/*
+ * Chains that were added and have not come back, kicked or not.  0 when the
+ * queue is broken: what is out then, vdrv_queue_drain() tells. [queue]
+ */
 uint32_t vdrv_queue_outstanding(const struct vdrv_queue *q);
 
 /* Would reap find something, good or bad?  False when broken. [queue] */
 bool vdrv_queue_pending(const struct vdrv_queue *q);
 
-/* Free descriptors. [queue] */
+/* Free descriptors; 0 when the queue is broken. [queue] */
 uint32_t vdrv_queue_room(const struct vdrv_queue *q);
 
 /*
- * How many chains of up to `nsegs` segments can be outstanding at once. [any]
+ * How many chains of up to `nsegs` segments can be outstanding at once, when
+ * none of their segments is split by dma_map; 0: not one. [any]
  */
 uint32_t vdrv_queue_depth(const struct vdrv_queue *q, uint32_t nsegs);
 
 /*
- * Latches `err` (negative): every later call answers it. [queue]
+ * Latches `err` (negative): every later add, kick, reap and arm answers it.
+ * The first one stays. [queue]
  */
 void vdrv_queue_break(struct vdrv_queue *q, int err);
 

@@ -154,8 +154,11 @@ void vdrv_transport_release(struct vdrv_transport *t);
 
 /*
  * What the status register says of the device's health: OK, BAD_STATE
- * (DEVICE_NEEDS_RESET or FAILED), NO_DEVICE (all ones).  One register read.
- * [any]
+ * (DEVICE_NEEDS_RESET or FAILED), NO_DEVICE (unplugged).  One register read.
+ * Of the register the low 8 bits count, and 0xff, all of them set, means
+ * unplugged, here and wherever the status is read: a device that is gone reads
+ * so on PCI, and none that is there sets them all.  What is gone writes no
+ * memory: NO_DEVICE from a reset gives memory back as OK does. [any]
  */
 int vdrv_transport_health(struct vdrv_transport *t);
 

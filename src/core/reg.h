@@ -54,6 +54,12 @@ static inline bool vdrv__have_ports(const struct vdrv_hal *hal)
 #endif
 }
 
+/* Both accessors or neither: half a HAL would mix two worlds. */
+static inline bool vdrv__reg_complete(const struct vdrv_hal *hal)
+{
+    return (hal->reg_read == NULL) == (hal->reg_write == NULL);
+}
+
 uint32_t vdrv__reg_read(const struct vdrv_hal *hal, uint32_t space,
                         uintptr_t addr, uint32_t width);
 void vdrv__reg_write(const struct vdrv_hal *hal, uint32_t space, uintptr_t addr,

@@ -815,8 +815,13 @@ static int make_shared(struct vdrv_virtio_blk *blk)
     blk->shared =
         hal->dma_alloc(hal->ctx, blk->shared_size, sizeof(struct shared_slot),
                        UINT64_MAX, flags, &blk->shared_dma);
-    if (blk->shared == NULL)
+    if (blk->shared == NULL) {
+        const uint64_t told = blk->shared_size;
+
+        vdrv_transport_log(blk->drv.transport, VDRV_LOG_ERROR,
+                           "dma_alloc has no memory; bytes:", &told);
         return VDRV_ERR_NO_MEMORY;
+    }
     if (((uintptr_t)blk->shared & 15u) != 0 ||
         (blk->shared_dma & (sizeof(struct shared_slot) - 1)) != 0 ||
         blk->shared_dma + blk->shared_size < blk->shared_dma) {

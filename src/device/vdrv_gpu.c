@@ -271,8 +271,13 @@ static void *allocate(struct vdrv_virtio_gpu *gpu, size_t size, uint64_t *dma)
     const uint64_t limit = gpu->drv.transport->dma_limit;
     void *p = hal->dma_alloc(hal->ctx, size, PAGE, limit, gpu->dma_flags, dma);
 
-    if (p == NULL)
+    if (p == NULL) {
+        const uint64_t told = size;
+
+        vdrv_transport_log(gpu->drv.transport, VDRV_LOG_ERROR,
+                           "dma_alloc has no memory; bytes:", &told);
         return NULL;
+    }
     if (((uintptr_t)p & 7u) != 0 || (*dma & (PAGE - 1)) != 0 || *dma > limit ||
         size - 1 > limit - *dma) {
         vdrv_transport_log(gpu->drv.transport, VDRV_LOG_ERROR,

@@ -12,6 +12,7 @@
 #include "../core/barrier.h"
 #include "../core/mem.h"
 #include "../spec/virtio_config.h"
+#include "../spec/virtio_ring.h"
 #include "vdrv_net_config.h"
 
 #define DEFAULT_QUEUE_SIZE 256u
@@ -355,7 +356,13 @@ static uint32_t size_of(const struct vdrv_virtio_net_config *cfg)
 
 static uint32_t max_segs_of(const struct vdrv_virtio_net_config *cfg)
 {
-    return cfg->max_segs != 0 ? cfg->max_segs : DEFAULT_MAX_SEGS;
+    const uint32_t n = cfg->max_segs != 0 ? cfg->max_segs : DEFAULT_MAX_SEGS;
+
+    uint32_t most =
+        size_of(cfg) < VIRTQ_SIZE_MAX ? size_of(cfg) : VIRTQ_SIZE_MAX;
+
+    most = most > 1 ? most - 1 : 1; /* 2.7.5.3.1: and a header */
+    return n < most ? n : most;
 }
 
 /* Segments of the longest chain of a queue: a header, and the frame's parts. */
@@ -449,11 +456,21 @@ static int make_headers(struct vdrv_virtio_net *nic)
     nic->shared =
         hal->dma_alloc(hal->ctx, nic->shared_size, HEADER_STRIDE, UINT64_MAX,
                        nic->queue[0].vq.dma_flags, &nic->shared_dma);
-    if (nic->shared == NULL)
+    if (nic->shared == NULL) {
+        const uint64_t told = nic->shared_size;
+
+        vdrv_transport_log(nic->drv.transport, VDRV_LOG_ERROR,
+                           "dma_alloc has no memory; bytes:", &told);
         return VDRV_ERR_NO_MEMORY;
+    }
     if (((uintptr_t)nic->shared & 1u) != 0 ||
-        nic->shared_dma + nic->shared_size < nic->shared_dma)
+        nic->shared_dma + nic->shared_size < nic->shared_dma) {
+        vdrv_transport_log(nic->drv.transport, VDRV_LOG_ERROR,
+                           "dma_alloc answered an address that is misaligned "
+                           "or too high:",
+                           &nic->shared_dma);
         return VDRV_ERR_INVALID;
+    }
     memset(nic->shared, 0, nic->shared_size);
     for (uint32_t i = 0; i < nic->drv.made; i++) {
         struct vdrv_virtio_net_side *side =

@@ -152,8 +152,14 @@ int vdrv__queue_map_run(const struct vdrv_queue *q, const struct vdrv_seg *seg,
     map->dma = (uint64_t)(uintptr_t)ptr + q->direct_offset;
     if (in_window(hal, ptr, len))
         return VDRV_OK;
-    if (hal->dma_map == NULL)
+    if (hal->dma_map == NULL) {
+        const uint64_t told = (uint64_t)(uintptr_t)ptr;
+
+        vdrv_transport_log(
+            q->transport, VDRV_LOG_ERROR,
+            "memory outside the direct window, and no dma_map:", &told);
         return VDRV_ERR_INVALID;
+    }
     err = hal->dma_map(hal->ctx, ptr, len, dir, q->dma_flags, &map->dma,
                        &map->run);
     if (err != VDRV_OK)
@@ -267,11 +273,13 @@ int vdrv__queue_bad_used(struct vdrv_queue *q, uint32_t good)
 size_t vdrv_queue_work_size(const struct vdrv_hal *hal, uint32_t size,
                             uint32_t indirect)
 {
-    size_t each = sizeof(void *) + sizeof(struct vdrv_queue_slot);
+    uint64_t each = sizeof(void *) + sizeof(struct vdrv_queue_slot);
 
     if (hal->dma_map != NULL)
-        each += sizeof(struct vdrv_queue_map) * (1 + (size_t)indirect);
-    return each * size;
+        each += sizeof(struct vdrv_queue_map) * (1 + (uint64_t)indirect);
+    if (size > VIRTQ_SIZE_MAX || each * size > SIZE_MAX)
+        return SIZE_MAX; /* nobody has that much */
+    return (size_t)(each * size);
 }
 
 int vdrv_queue_pick_size(struct vdrv_transport *t, uint32_t index,
@@ -331,17 +339,25 @@ static int allocate_ring(struct vdrv_queue *q, size_t part[3])
 {
     const struct vdrv_hal *hal = q->hal;
     const size_t ring = q->kind->layout(q->size, part);
-    const size_t tables =
-        sizeof(struct virtq_desc) * q->indirect * (size_t)q->size;
+    const uint64_t tables_size =
+        sizeof(struct virtq_desc) * (uint64_t)q->indirect * q->size;
+    const size_t tables = (size_t)tables_size;
     const uint64_t limit = q->transport->dma_limit;
     uint8_t *mem;
     uint64_t dma = 0;
 
+    if (tables_size > SIZE_MAX / 2) /* no ring has a quarter of that */
+        return VDRV_ERR_NO_MEMORY;
     q->area_size = ((ring + 15u) & ~(size_t)15u) + tables;
     mem = hal->dma_alloc(hal->ctx, q->area_size, RING_ALIGN, limit,
                          q->dma_flags, &dma);
-    if (mem == NULL)
+    if (mem == NULL) {
+        const uint64_t told = q->area_size;
+
+        vdrv_transport_log(q->transport, VDRV_LOG_ERROR,
+                           "dma_alloc has no memory; bytes:", &told);
         return VDRV_ERR_NO_MEMORY;
+    }
     q->desc = mem;
     q->area_dma = dma;
     if (((uintptr_t)mem & 15u) != 0 || (dma & (RING_ALIGN - 1)) != 0 ||
@@ -402,14 +418,16 @@ int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
     bool packed;
     int err;
 
-    if (q == NULL || t == NULL || cfg == NULL ||
+    if (q == NULL)
+        return VDRV_ERR_INVALID;
+    memset(q, 0, sizeof(*q));
+    if (t == NULL || cfg == NULL ||
         (t->hal->direct_size == 0 && t->hal->dma_map == NULL) ||
         t->hal->dma_alloc == NULL || t->hal->dma_free == NULL)
         return VDRV_ERR_INVALID;
     packed = vdrv_feature(t->features, VIRTIO_F_RING_PACKED);
     if (packed && cfg->packed == NULL)
         return VDRV_ERR_INVALID;
-    memset(q, 0, sizeof(*q));
     err = vdrv_queue_pick_size(t, cfg->index, cfg->size, packed);
     if (err <= 0)
         return err < 0 ? err : VDRV_ERR_NO_DEVICE;
@@ -454,7 +472,7 @@ int vdrv_queue_restart(struct vdrv_queue *q)
 
 void vdrv_queue_fini(struct vdrv_queue *q)
 {
-    if (q->desc == NULL)
+    if (q == NULL || q->desc == NULL)
         return;
     q->hal->dma_free(q->hal->ctx, q->desc, q->area_dma, q->area_size,
                      q->dma_flags);

@@ -214,7 +214,7 @@ int vdrv_mmio_probe(struct vdrv_mmio *mmio, const struct vdrv_hal *hal,
     void *base = (void *)(uintptr_t)phys;
 
     if (mmio == NULL || hal == NULL || size < VDRV_MMIO_MIN_SIZE ||
-        (phys & 3u) != 0 || phys + size < phys)
+        (phys & 3u) != 0 || phys + size < phys || !vdrv__reg_complete(hal))
         return VDRV_ERR_INVALID;
     if (hal->mmio_map != NULL)
         base = hal->mmio_map(hal->ctx, phys, size);
@@ -243,7 +243,8 @@ int vdrv_mmio_scan(struct vdrv_mmio *mmio, const struct vdrv_hal *hal,
                    uint32_t *slot)
 {
     if (mmio == NULL || hal == NULL || window == NULL || slot == NULL ||
-        (window->stride & 3u) != 0)
+        (window->stride & 3u) != 0 ||
+        (uint64_t)window->stride * window->count > UINT64_MAX - window->phys)
         return VDRV_ERR_INVALID;
     while (*slot < window->count) {
         const uint64_t phys =

@@ -64,7 +64,7 @@ int vdrv_pci_ecam_init(struct vdrv_pci_ecam *ecam, const struct vdrv_hal *hal,
     void *base;
 
     if (ecam == NULL || hal == NULL || ops == NULL || first_bus > last_bus ||
-        last_bus > 255 || phys % ECAM_BUS_SIZE != 0)
+        last_bus > 255 || phys % ECAM_BUS_SIZE != 0 || !vdrv__reg_complete(hal))
         return VDRV_ERR_INVALID;
     len = (uint64_t)(last_bus - first_bus + 1) * ECAM_BUS_SIZE;
     if (len - 1 > UINT64_MAX - phys)
@@ -123,7 +123,7 @@ static void port_write(void *ctx, uint32_t fn, uint32_t offset, uint32_t width,
 
 int vdrv_pci_ports_init(const struct vdrv_hal *hal, struct vdrv_pci_ops *ops)
 {
-    if (hal == NULL || ops == NULL)
+    if (hal == NULL || ops == NULL || !vdrv__reg_complete(hal))
         return VDRV_ERR_INVALID;
     if (!vdrv__have_ports(hal))
         return VDRV_ERR_UNSUPPORTED;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Finding the next virtio device in a walk over the bus. */
+#include "../core/reg.h"
 #include "../spec/pci_config.h"
 #include "vdrv_pci_impl.h"
 
@@ -44,7 +45,8 @@ int vdrv_pci_find(struct vdrv_pci *pci, const struct vdrv_hal *hal,
     const struct vdrv_pci_ops *ops;
     uint32_t fn;
 
-    if (pci == NULL || hal == NULL || walk == NULL || walk->ops == NULL)
+    if (pci == NULL || hal == NULL || walk == NULL || walk->ops == NULL ||
+        !vdrv__reg_complete(hal))
         return VDRV_ERR_INVALID;
     ops = walk->ops;
     if (windows != NULL)

@@ -326,7 +326,7 @@ int vdrv_pci_probe(struct vdrv_pci *pci, const struct vdrv_hal *hal,
     uint32_t id;
     int err;
 
-    if (pci == NULL || hal == NULL || ops == NULL)
+    if (pci == NULL || hal == NULL || ops == NULL || !vdrv__reg_complete(hal))
         return VDRV_ERR_INVALID;
     vdrv__pci_clear(pci, hal, ops, fn);
     id = get(pci, PCI_VENDOR_ID, 4);

@@ -15,6 +15,11 @@ ARCH ?= x86_64
 KERNEL_DIR := tests/kernel
 KERNEL_OUT := build/kernel
 KERNEL_ARCHES := riscv64 x86_64 aarch64
+ifneq ($(filter run run-gui kernel,$(MAKECMDGOALS)),)
+ifeq ($(filter $(ARCH),$(KERNEL_ARCHES)),)
+$(error ARCH is $(ARCH), but there is a demo for $(KERNEL_ARCHES) only)
+endif
+endif
 
 KERNEL_PROGRAMS += hello lines demo
 KERNEL_SRCS_hello := $(KERNEL_DIR)/hello.c

@@ -220,16 +220,20 @@ static void test_max_segs_huge(void)
         62, 63, 64, 32766, UINT32_MAX - 2, UINT32_MAX - 1, UINT32_MAX};
 
     for (size_t i = 0; i < COUNT(max_segs); i++) {
-        struct disk_opts o = {
-            .disk = {.without = BIT64(FAKE_BLK_F_SEG_MAX)},
-            .drv = {.max_segs = max_segs[i], .queue_size = 64}};
+        struct disk_opts o = {.disk = {.without = BIT64(FAKE_BLK_F_SEG_MAX)},
+                              .drv = {.max_segs = 62, .queue_size = 64}};
         struct vdrv_block_request r = {.op = VDRV_BLOCK_READ};
         struct vdrv_block_caps c;
         struct vdrv_seg seg[62];
         struct disk_rig g;
 
-        if (!disk_up(&g, &o))
-            return;
+        disk_machine(&g, &o);
+        CHECK_EQ(disk_probe(&g), VDRV_OK);
+        g.cfg.work_size = vdrv_virtio_blk_work_size(g.t, &g.cfg);
+        g.cfg.work = g.work = malloc(g.cfg.work_size);
+        g.cfg.max_segs = max_segs[i];
+        CHECK_EQ(vdrv_virtio_blk_work_size(g.t, &g.cfg), g.cfg.work_size);
+        CHECK_EQ(vdrv_virtio_blk_init(&g.drv, g.t, &g.cfg), VDRV_OK);
         CHECK_EQ(vdrv_block_get_caps(g.blk, &c), VDRV_OK);
         CHECK_EQ(c.max_segs, 62);
         for (int k = 0; k < 62; k++)

@@ -205,6 +205,7 @@ static void fault_F80_alloc_fails(void)
             g.f.fail_alloc = 0;
             if (err) {
                 CHECK_EQ(err, VDRV_ERR_NO_MEMORY);
+                CHECK(fake_log_contains(&g.f, "dma_alloc has no memory"));
                 CHECK(fake_balanced(&g.f));
                 CHECK(!fake_dev_live(&g.dev.dev));
                 CHECK_EQ(disk_init(&g), VDRV_OK);

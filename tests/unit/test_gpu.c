@@ -183,6 +183,7 @@ static void test_alloc_failure_sweep(void)
         err = init();
         if (err != VDRV_OK) {
             CHECK_EQ(err, VDRV_ERR_NO_MEMORY);
+            CHECK(fake_log_contains(&g.f, "dma_alloc has no memory"));
             CHECK_EQ(g.mmio.transport.claimed, 0);
         }
         down();

@@ -84,6 +84,7 @@ static void test_probe_version_1_text(void)
 
 static void test_probe_invalid(void)
 {
+    struct vdrv_hal half;
     struct disk_rig g;
 
     disk_machine(&g, NULL);
@@ -101,6 +102,15 @@ static void test_probe_invalid(void)
                  VDRV_ERR_INVALID);
     g.f.refuse_mmio_map = true;
     CHECK_EQ(disk_probe(&g), VDRV_ERR_INVALID);
+    g.f.refuse_mmio_map = false;
+    half = g.f.hal;
+    half.reg_read = NULL;
+    CHECK_EQ(vdrv_mmio_probe(&g.mmio, &half, DISK_SLOT, 0x200),
+             VDRV_ERR_INVALID);
+    half = g.f.hal;
+    half.reg_write = NULL;
+    CHECK_EQ(vdrv_mmio_probe(&g.mmio, &half, DISK_SLOT, 0x200),
+             VDRV_ERR_INVALID);
     CHECK_EQ(g.f.trace_len, 0);
     disk_end(&g);
 }
@@ -160,7 +170,8 @@ static void test_scan_invalid(void)
         {0x20000000, 0xFF, 8},
         {0x20000001, 0x200, 8},
         {0x20000000, 0x201, 8},
-        {UINT64_MAX - 0x1FF, 0x200, 2}};
+        {UINT64_MAX - 0x1FF, 0x200, 2},
+        {UINT64_MAX - 0x2FFF, 0x1000, 0x10001}};
     struct vdrv_mmio_window w = {0x20000000, 0x200, 1};
     struct vdrv_mmio m;
     struct fake f;

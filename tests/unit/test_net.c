@@ -447,6 +447,29 @@ static void tx_chains(void)
     tx_chain(32, true);
 }
 
+/* As many parts as there are: what the queue holds, beside a header. */
+static void tx_max_segs_huge(void)
+{
+    static const uint32_t max_segs[] = {QUEUE - 1, QUEUE, 32768, UINT32_MAX - 1,
+                                        UINT32_MAX};
+    size_t work = 0;
+
+    for (size_t i = 0; i < sizeof(max_segs) / sizeof(max_segs[0]); i++) {
+        const struct opts o = {.headroom = 32, .cfg.max_segs = max_segs[i]};
+        struct vdrv_virtio_net_config cfg = o.cfg;
+        struct rig *g = rig_up(&o);
+        struct vdrv_net_info info;
+
+        cfg.queue_size = QUEUE;
+        if (i == 0)
+            work = vdrv_virtio_net_work_size(&g->mmio.transport, &cfg);
+        CHECK_EQ(vdrv_virtio_net_work_size(&g->mmio.transport, &cfg), work);
+        CHECK_EQ(vdrv_net_get_info(g->net, &info), VDRV_OK);
+        CHECK_EQ(info.max_segs, QUEUE - 1);
+        rig_down(g);
+    }
+}
+
 /* A call that fails has taken nothing, and says what is wrong. */
 static void tx_refusals(void)
 {
@@ -1749,6 +1772,7 @@ static void init_without_memory(void)
             break;
         }
         CHECK_EQ(err, VDRV_ERR_NO_MEMORY);
+        CHECK(fake_log_contains(&g->f, "dma_alloc has no memory"));
         CHECK(fake_balanced(&g->f));
         CHECK_EQ(vdrv_net_pool_free(&p.rx), POOL);
         rig_end(g);
@@ -1918,6 +1942,7 @@ static const struct check_case cases[] = {
     {"tx_header_modes", tx_header_modes},
     {"tx_leaves_surroundings", tx_leaves_surroundings},
     {"tx_chains", tx_chains},
+    {"tx_max_segs_huge", tx_max_segs_huge},
     {"tx_refusals", tx_refusals},
     {"tx_long_frame_without_mtu", tx_long_frame_without_mtu},
     {"tx_full_queue", tx_full_queue},

@@ -522,12 +522,26 @@ static void probe_ids(void)
 
 static void probe_arguments(void)
 {
+    struct vdrv_pci_walk walk;
+    struct vdrv_pci_ecam ecam;
+    struct vdrv_pci_ops ops;
     struct vdrv_pci pci;
+    struct vdrv_hal half;
 
     setup();
     CHECK_EQ(vdrv_pci_probe(NULL, &m.hal, &m.ops, DEV), VDRV_ERR_INVALID);
     CHECK_EQ(vdrv_pci_probe(&pci, NULL, &m.ops, DEV), VDRV_ERR_INVALID);
     CHECK_EQ(vdrv_pci_probe(&pci, &m.hal, NULL, DEV), VDRV_ERR_INVALID);
+    half = m.hal;
+    half.reg_read = NULL;
+    CHECK_EQ(vdrv_pci_probe(&pci, &half, &m.ops, DEV), VDRV_ERR_INVALID);
+    half = m.hal;
+    half.reg_write = NULL;
+    CHECK_EQ(vdrv_pci_probe(&pci, &half, &m.ops, DEV), VDRV_ERR_INVALID);
+    vdrv_pci_walk_init(&walk, &m.ops, 0, 0);
+    CHECK_EQ(vdrv_pci_find(&pci, &half, &walk, NULL, 0), VDRV_ERR_INVALID);
+    CHECK_EQ(vdrv_pci_ports_init(&half, &ops), VDRV_ERR_INVALID);
+    CHECK_EQ(vdrv_pci_ecam_init(&ecam, &half, 0, 0, 1, &ops), VDRV_ERR_INVALID);
     CHECK_EQ(vdrv_pci_probe(&pci, &m.hal, &m.ops, DEV + 8), VDRV_ERR_NO_DEVICE);
     m.map_refuse = true;
     expect(VDRV_ERR_INVALID, "mapping a virtio structure was refused");

@@ -472,6 +472,7 @@ static void test_window(void)
         CHECK_EQ(vdrv_queue_init(&g.q, g.t, &g.cfg), VDRV_OK);
         CHECK_EQ(vdrv_transport_ready(g.t), VDRV_OK);
         bad_add(&g, &seg, 0, 1, VDRV_ERR_INVALID);
+        CHECK(fake_log_contains(&g.f, "outside the direct window"));
         /* The edges of the window: last byte in, one byte out. */
         seg = vdrv_seg_in((uint8_t *)(uintptr_t)(g.f.hal.direct_base +
                                                  g.f.hal.direct_size - 8),
