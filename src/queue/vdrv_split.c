@@ -264,7 +264,7 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
     const uint32_t number = NUMBER(q->free_at);
     const size_t base = (size_t)q->indirect * number;
     struct virtq_desc *table = (struct virtq_desc *)q->tables + base;
-    const struct vdrv_queue_map *map = q->table_map + base;
+    const struct vdrv_queue_map *map;
     int err;
 
     if (q->table_map == NULL) /* nothing can be mapped: say why */
@@ -274,6 +274,7 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
         return add_mapped(q, seg, nout, nin);
     if (err != VDRV_OK)
         return err;
+    map = q->table_map + base;
     for (uint32_t k = 0; k < r.count; k++) {
         table[k].addr = le64(map[k].dma);
         table[k].rest =
@@ -434,6 +435,11 @@ static int split_arm(struct vdrv_queue *q, uint32_t mode)
     return (uint16_t)(shared_load16(&used->idx) - q->used_idx) > ahead;
 }
 
+static uint32_t split_room(const struct vdrv_queue *q)
+{
+    return q->nfree;
+}
+
 static bool split_pending(const struct vdrv_queue *q)
 {
     const struct virtq_used *used = q->device;
@@ -467,5 +473,6 @@ const struct vdrv_queue_kind vdrv_queue_split = {
     .reset = split_reset,
     .arm = split_arm,
     .pending = split_pending,
+    .room = split_room,
     .unmap = unmap_chain,
 };
