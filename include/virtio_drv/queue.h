@@ -54,6 +54,7 @@ struct vdrv_queue_kind {
     void (*reset)(struct vdrv_queue *q);
     int (*arm)(struct vdrv_queue *q, uint32_t mode);
     bool (*pending)(const struct vdrv_queue *q);
+    uint32_t (*room)(const struct vdrv_queue *q);
     /* Undoes the mappings of the chain that slot `number` stands for. */
     void (*unmap)(struct vdrv_queue *q, uint32_t number);
 };
@@ -112,7 +113,7 @@ struct vdrv_queue {
     uint64_t direct_base; /* where short segments may start: base, */
     uint64_t direct_fast; /* and how far from it */
     uint64_t direct_offset;
-    uint32_t nfree;
+    uint32_t nfree; /* of a split ring */
     uint32_t size;
     uint32_t mask;      /* size - 1; of a split ring */
     uint32_t free_at;   /* first free descriptor or buffer id */
@@ -121,7 +122,8 @@ struct vdrv_queue {
     uint16_t used_idx;  /* chains that came back, counted on */
     uint32_t event_idx; /* EVENT_IDX was negotiated */
     /* Of a packed ring: places, in bytes from its end, so below 0. */
-    int32_t avail_at;   /* to fill next */
+    int32_t avail_at;   /* to fill next, */
+    int32_t stop_at;    /* and how far without another look */
     int32_t batch_at;   /* first one that the device was not told of */
     int32_t used_at;    /* to come back next */
     uint32_t avail_tag; /* AVAIL and USED as they are now written, */

@@ -64,16 +64,34 @@ static inline int32_t advance(const struct vdrv_queue *q, int32_t at,
     return at - ring_bytes(q);
 }
 
-/* Descriptors of the batch that is not published yet. */
-static uint32_t batch_count(const struct vdrv_queue *q)
+/* Descriptors from one place to another; `some` when there is at least one. */
+static uint32_t between(const struct vdrv_queue *q, int32_t from, int32_t to,
+                        bool some)
 {
-    int32_t bytes = q->avail_at - q->batch_at;
+    int32_t bytes = to - from;
 
-    if (q->held_tag == 0)
-        return 0;
-    if (bytes <= 0)
+    if (bytes < 0 || (bytes == 0 && some))
         bytes += ring_bytes(q);
-    return (uint32_t)(bytes / DESC_BYTES);
+    return (uint32_t)bytes / DESC_BYTES;
+}
+
+static uint32_t packed_room(const struct vdrv_queue *q)
+{
+    return q->size - between(q, q->used_at, q->avail_at,
+                             (uint16_t)(q->avail_idx - q->used_idx) != 0);
+}
+
+/*
+ * How far a chain may go on from avail_at: to what is in use, or to where the
+ * last descriptor of the ring begins, for the wrap is the general path's.
+ * Kept at each change but when avail_at moves towards it.
+ */
+static inline void set_limit(struct vdrv_queue *q)
+{
+    const int32_t used = q->used_at, avail = q->avail_at;
+    const bool some = (uint16_t)(q->avail_idx - q->used_idx) != 0;
+
+    q->stop_at = used > avail || (used == avail && some) ? used : -DESC_BYTES;
 }
 
 /* ---- Adding ------------------------------------------------------------- */
@@ -125,9 +143,9 @@ static int commit_any(struct vdrv_queue *q, uint32_t count, uint32_t outs,
     err = commit(q, desc_at(q, q->avail_at), id, head, writable + 1,
                  count * DESC_BYTES | mapped, cookie);
     q->free_at = next_id;
-    q->nfree -= count;
     q->avail_at = at;
     q->avail_tag = tag;
+    set_limit(q);
     return err;
 }
 
@@ -149,12 +167,13 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
                       uint32_t nout, uint32_t nin, void *cookie)
 {
     struct vdrv__runs r = {.seg = seg, .n = (uint64_t)nout + nin, .nout = nout};
+    const uint32_t room = packed_room(q);
     uint32_t id = q->free_at, tag = 0;
     int32_t at = q->avail_at;
-    int err = r.n == 0 || r.n > q->nfree ? vdrv__queue_refuse(q, r.n) : VDRV_OK;
+    int err = r.n == 0 || r.n > room ? vdrv__queue_refuse(q, r.n) : VDRV_OK;
 
     while (err == VDRV_OK && r.k < r.n) {
-        if (r.count == q->max_chain || r.count == q->nfree)
+        if (r.count == q->max_chain || r.count == room)
             err = vdrv__queue_refuse(q, (uint64_t)r.count + 1);
         else
             err = vdrv__queue_next_run(q, &r);
@@ -197,7 +216,7 @@ NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
     uint32_t tag = 0;
     int32_t at = q->avail_at;
 
-    if (n - 1 >= q->nfree || n > q->max_chain)
+    if (n - 1 >= packed_room(q) || n > q->max_chain)
         return vdrv__queue_refuse(q, n);
     for (uint32_t k = 0; k < n; k++) {
         if (!place(q, &seg[k], desc_at(q, at),
@@ -211,7 +230,7 @@ NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
 }
 
 #if !defined(__OPTIMIZE_SIZE__)
-/* A chain that does not reach the end of the ring. */
+/* A chain for which there is room before the end of the ring. */
 ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
                             const uint32_t nout, const uint32_t nin,
                             void *cookie)
@@ -223,9 +242,7 @@ ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
     uint64_t readable = 0, writable = 0;
     uint32_t id, tag;
 
-    if (unlikely(n > q->nfree))
-        return vdrv__queue_refuse(q, n);
-    if (unlikely(at >= -bytes))
+    if (unlikely(at + bytes > q->stop_at))
         return add_any(q, seg, nout, nin, cookie);
     if (unlikely(!place(q, &seg[0], &d[0], nout < 1 ? &writable : &readable)) ||
         (n > 1 && unlikely(!place(q, &seg[1], &d[1],
@@ -240,7 +257,6 @@ ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
     if (n > 1)
         d[n - 1].tag = le32((tag + (nin != 0 ? TAG_WRITE : 0)) | id);
     q->free_at = (uint32_t)q->slot[id].link;
-    q->nfree -= n;
     q->avail_at += bytes;
     return commit(q, d, id,
                   (tag + (nout == 0 ? TAG_WRITE : 0)) | (n > 1 ? TAG_NEXT : id),
@@ -266,8 +282,9 @@ static int commit_indirect(struct vdrv_queue *q, uint32_t n, uint32_t writable,
     commit(q, d, id, q->avail_tag | TAG_INDIRECT | id, writable + 1,
            DESC_BYTES | mapped, cookie);
     q->free_at = (uint32_t)q->slot[id].link;
-    q->nfree--;
     q->avail_at = advance(q, at, 1, &q->avail_tag);
+    if (unlikely(q->avail_at <= at))
+        set_limit(q);
     return VDRV_OK;
 }
 
@@ -278,7 +295,7 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
     const uint32_t id = q->free_at;
     const size_t base = (size_t)q->indirect * id;
     struct pvirtq_desc *table = (struct pvirtq_desc *)q->tables + base;
-    const struct vdrv_queue_map *map = q->table_map + base;
+    const struct vdrv_queue_map *map;
     int err;
 
     if (q->table_map == NULL) /* nothing can be mapped: say why */
@@ -288,6 +305,7 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
         return add_mapped(q, seg, nout, nin, cookie);
     if (err != VDRV_OK)
         return err;
+    map = q->table_map + base;
     for (uint32_t k = 0; k < r.count; k++) {
         table[k].addr = le64(map[k].dma);
         table[k].len = le32(map[k].run);
@@ -305,7 +323,8 @@ static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
     struct pvirtq_desc *table = q->tables;
     uint64_t readable = 0, writable = 0;
 
-    if (unlikely(n - 2 > (uint64_t)q->indirect - 2 || q->nfree == 0))
+    if (unlikely(n - 2 > (uint64_t)q->indirect - 2 ||
+                 (q->avail_at >= q->stop_at && packed_room(q) == 0)))
         return q->max_chain < 3 ? add_any(q, seg, nout, nin, cookie)
                                 : add_direct(q, seg, nout, nin, cookie);
     table += (size_t)q->indirect * q->free_at;
@@ -404,7 +423,7 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     uint32_t n = (uint16_t)(q->published - q->used_idx);
     const uint8_t *const ring = q->desc_end;
     uint32_t free_at = q->free_at, want = q->used_tag;
-    ptrdiff_t at = q->used_at, start = at;
+    ptrdiff_t at = q->used_at;
     struct vdrv_used *const first = out, *end;
     bool bad = false;
 
@@ -438,7 +457,6 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
         at += (ptrdiff_t)(mapped ? s->chain & ~CHAIN_MAPPED : s->chain);
         if (unlikely(at >= 0)) { /* 2.8.1 */
             at -= ring_bytes(q);
-            start -= ring_bytes(q);
             want ^= TAG_WRAP;
         }
     }
@@ -447,7 +465,7 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     q->used_tag = want;
     q->used_idx = (uint16_t)(q->used_idx + n);
     q->free_at = free_at;
-    q->nfree += (uint32_t)(at - start) / DESC_BYTES;
+    set_limit(q);
     return likely(!bad) ? (int)n : vdrv__queue_bad_used(q, n);
 }
 
@@ -509,7 +527,9 @@ static int packed_arm(struct vdrv_queue *q, uint32_t mode)
         int32_t at;
 
         if (mode == VDRV_ARM_LATE)
-            ahead = (q->size - q->nfree - batch_count(q)) * 3u / 4u;
+            ahead = between(q, q->used_at, q->batch_at,
+                            q->published != q->used_idx) *
+                    3u / 4u;
         at = advance(q, q->used_at, ahead, &tag);
         word = (uint32_t)(at + ring_bytes(q)) / DESC_BYTES |
                ((tag & TAG_USED) != 0 ? PVIRTQ_EVENT_WRAP : 0) |
@@ -526,7 +546,6 @@ static void packed_reset(struct vdrv_queue *q)
 {
     for (uint32_t i = 0; i < q->size; i++)
         q->slot[i].link = i + 1 < q->size ? i + 1 : 0;
-    q->nfree = q->size;
     q->free_at = 0;
     q->avail_idx = 0;
     q->published = 0;
@@ -538,6 +557,7 @@ static void packed_reset(struct vdrv_queue *q)
     q->avail_tag = TAG_AVAIL; /* 2.8.1: both wrap counters start at 1 */
     q->used_tag = TAG_WRAP;
     q->held_tag = 0;
+    set_limit(q);
     (void)packed_arm(q, VDRV_ARM_OFF); /* nobody may be there to hear it */
     q->add = add_direct;
     if (q->indirect >= 2)
@@ -554,5 +574,6 @@ const struct vdrv_queue_kind vdrv_queue_packed = {
     .reset = packed_reset,
     .arm = packed_arm,
     .pending = packed_pending,
+    .room = packed_room,
     .unmap = unmap_chain,
 };

@@ -48,7 +48,7 @@ bool vdrv_queue_pending(const struct vdrv_queue *q)
 
 uint32_t vdrv_queue_room(const struct vdrv_queue *q)
 {
-    return q->nfree;
+    return q->error != VDRV_OK ? 0 : q->kind->room(q);
 }
 
 uint32_t vdrv_queue_depth(const struct vdrv_queue *q, uint32_t nsegs)

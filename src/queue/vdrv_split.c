@@ -275,6 +275,7 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
         return add_mapped(q, seg, nout, nin);
     if (err != VDRV_OK)
         return err;
+    map = q->table_map + base;
     for (uint32_t k = 0; k < r.count; k++) {
         table[k].addr = le64(map[k].dma);
         table[k].rest =
@@ -435,6 +436,11 @@ static int split_arm(struct vdrv_queue *q, uint32_t mode)
     return (uint16_t)(shared_load16(&used->idx) - q->used_idx) > ahead;
 }
 
+static uint32_t split_room(const struct vdrv_queue *q)
+{
+    return q->nfree;
+}
+
 static bool split_pending(const struct vdrv_queue *q)
 {
     const struct virtq_used *used = q->device;
@@ -468,5 +474,6 @@ const struct vdrv_queue_kind vdrv_queue_split = {
     .reset = split_reset,
     .arm = split_arm,
     .pending = split_pending,
+    .room = split_room,
     .unmap = unmap_chain,
 };
