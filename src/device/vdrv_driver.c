@@ -124,12 +124,14 @@ int vdrv_driver_add_queue(struct vdrv_driver *drv,
 /* 3.1.1, step 8, and what the class does then. */
 static int run(struct vdrv_driver *drv)
 {
-    int err = vdrv_transport_ready(drv->transport);
+    int err;
 
+    /* Before the device may ask for help, or its first cry would be missed. */
+    drv->config_seen = vdrv__counted(&drv->vector[0].config);
+    err = vdrv_transport_ready(drv->transport);
     if (err != VDRV_OK)
         return err;
     drv->latched = VDRV_OK;
-    drv->config_seen = vdrv__counted(&drv->vector[0].config);
     for (uint32_t i = 0; i < drv->made; i++)
         drv->queue[i].epoch = drv->epoch;
     set_state(drv, VDRV_DRIVER_RUNNING);
