@@ -65,7 +65,7 @@ def relacy(model: str, mutant: str) -> Result | None:
 
 SPIN = {
     "event": ["NO_KICK_FENCE", "NO_ARM_FENCE", "NO_LAST_LOOK"],
-    "reset": ["SEEN_LATE", "TWO_WRITERS", "NO_RESET"],
+    "reset": ["SEEN_LATE", "CLEARED", "NO_RESET"],
     "packed": ["NO_WRAP", "NO_SKIP", "NO_PUBLISH", "NO_CONSUME"],
 }
 

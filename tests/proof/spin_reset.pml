@@ -13,11 +13,11 @@ byte seen;           /* drv->config_seen */
 byte isr;            /* causes not acknowledged yet */
 bool line;           /* the interrupt is to be delivered */
 bool ok, ill;        /* DRIVER_OK; DEVICE_NEEDS_RESET */
-bool looked;         /* a poll has read the status of the new life */
-byte life, in_flight; /* resets so far; the life of the request that is out */
+bool looked;         /* a poll has read it */
+byte life, out;      /* resets so far; the life of the request that is out */
 bool used;           /* a completion is in the ring, */
 byte used_life;      /* written in this life */
-bool asked, settled;
+bool owed = true, changed;
 
 active proctype handler()
 {
@@ -26,7 +26,7 @@ end: do
      :: atomic { line -> line = false }
         atomic { c = isr; isr = 0 }
         if
-        :: c != 0 -> t = config; config = t + 1
+        :: (c & 2) != 0 -> t = config; config = t + 1
         :: else
         fi
      od
@@ -34,35 +34,31 @@ end: do
 
 active proctype device()
 {
-    /* In its old life and in its new one: completes late, or is unwell. */
+    /* Completes in either life; its configuration changes in the first; in
+       the second it asks for a reset. */
 end: do
-     :: atomic { ok && in_flight == life && !used ->
-                 used = true; used_life = life; isr = isr | 1; line = true }
-     :: atomic { ok && !ill && life == 0 && !asked ->
-                 asked = true; isr = isr | 2; line = true }
+     :: atomic { ok && out == life && owed ->
+                 owed = false; used = true; used_life = life; isr = isr | 1; line = true }
+     :: atomic { ok && !ill && life == 0 && !changed ->
+                 changed = true; isr = isr | 2; line = true }
      :: atomic { ok && !ill && life == 1 ->
                  ill = true; isr = isr | 2; line = true }
      od
 }
 
-/* stop(), start(), then polls for as long as there may be news. */
+/*
+ * stop(), start(), then polls until one has seen the request for help.  One
+ * that is lost leaves it waiting: an end that SPIN calls invalid.
+ */
 active proctype caller()
 {
-    byte count;
-
     ok = true; /* the first life, with a request out */
-    in_flight = 0;
-    /* stop: 2.4.2, all is the driver's again once it reads 0 */
 #ifndef NO_RESET
-    atomic { ok = false; isr = 0 }
+    atomic { ok = false; isr = 0 } /* stop: 2.4.2 */
 #endif
-    used = false; in_flight = 255; /* drained: ABORTED */
+    used = false; /* drained: ABORTED */
     life = 1;
     /* start */
-#ifdef TWO_WRITERS
-    config = 0;
-    seen = 0;
-#endif
 #ifndef SEEN_LATE
     seen = config;
 #endif
@@ -70,34 +66,14 @@ active proctype caller()
 #ifdef SEEN_LATE
     seen = config;
 #endif
-    in_flight = 1;
+    atomic { out = 1; owed = true }
     do
-    :: count = config;
-       if
-       :: count != seen -> seen = count; looked = ill
-       :: else
-       fi;
-       if
-       :: used -> assert(used_life == 1)
-       :: else
-       fi;
-       if
-       :: looked -> break
-       :: !looked
-       fi
-    :: atomic { ill && !line && isr == 0 && config == seen -> break }
-    od;
-    (!line);
-    settled = true
-}
-
-/* When nothing moves any more, the device's cry was heard. */
-active proctype judge()
-{
-    (settled && ill && timeout);
-    count_again:
-    if
-    :: config != seen -> skip /* the next poll will look */
-    :: else -> assert(looked)
-    fi
+    :: used -> assert(used_life == 1); used = false
+#ifdef CLEARED
+    :: config != 0 -> looked = ill; config = 0
+#else
+    :: config != seen -> seen = config; looked = ill
+#endif
+    :: looked -> break
+    od
 }
