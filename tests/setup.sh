@@ -91,7 +91,16 @@ needs() {
         ;;
     coverage) needs test-host ;;
     bench) needs demo-host; want valgrind valgrind ;;
-    proof) needs demo-host; want cbmc cbmc ;;
+    proof)
+        needs demo-host
+        cxx
+        want clang clang
+        want /usr/include/relacy/relacy.hpp relacy-dev
+        want spin spin
+        want frama-c frama-c-base
+        want z3 z3
+        want why3 why3
+        ;;
     clean) ;;
     *) cc ;;
     esac

@@ -163,6 +163,15 @@ coverage:
 coverage-run: $(HOST_TESTS)
 	$(Q)for t in $(HOST_TESTS); do $$t >$$t.log || cat $$t.log; done
 
+# ---- Proofs ------------------------------------------------------------------
+
+# What is never run with the tests: models and proofs, and each once more with
+# a barrier or a check taken out.
+.PHONY: proof
+proof:
+	$(Q)$(PYTHON) tests/proof/barriers_test.py
+	$(Q)$(PYTHON) tests/proof/proof.py
+
 # ---- Everything ----------------------------------------------------------------
 
 ALL_KERNELS := $(foreach a,$(KERNEL_ARCHES),$(foreach p,$(KERNEL_PROGRAMS),\

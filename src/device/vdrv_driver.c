@@ -168,15 +168,17 @@ static int run(struct vdrv_driver *drv)
 
     if (drv->use_vectors != 0 && t->ops->config_vector != NULL)
         err = t->ops->config_vector(t, 0);
-    if (err == VDRV_OK)
-        err = vdrv_transport_ready(t);
+    if (err != VDRV_OK)
+        return err;
+    /* Before the device may ask for help, or its first cry would be missed. */
+    for (uint32_t i = 0; i < drv->made; i++)
+        drv->queue[i].config_seen = vdrv__counted(&drv->vector[0].config);
+    err = vdrv_transport_ready(t);
     if (err != VDRV_OK)
         return err;
     drv->latched = VDRV_OK;
-    for (uint32_t i = 0; i < drv->made; i++) {
+    for (uint32_t i = 0; i < drv->made; i++)
         drv->queue[i].epoch = drv->epoch;
-        drv->queue[i].config_seen = vdrv__counted(&drv->vector[0].config);
-    }
     set_state(drv, VDRV_DRIVER_RUNNING);
     if (drv->cls->started == NULL)
         return VDRV_OK;
