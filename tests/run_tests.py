@@ -47,7 +47,8 @@ def guest_programs() -> list[list[str]]:
     booted = [[sys.executable, str(ROOT / "tests/house/test_readme.py"),
                "--guest"]]
     return proofs + [[sys.executable, str(ROOT / "tests/kernel" / name)]
-                     for name in ("boot_test.py", "demo_test.py")] + booted
+                     for name in ("boot_test.py", "demo_test.py",
+                                  "screens_test.py")] + booted
 
 
 def lint_programs() -> list[list[str]]:
