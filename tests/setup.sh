@@ -77,6 +77,7 @@ needs() {
     demo-host) want python3 python3; host_cc ;;
     test-host) needs demo-host; cxx; want clang clang ;;
     test) needs test-host; guests; needs lint; needs bench ;;
+    test-qtest | soak) needs demo-host; qemu x86_64; qemu aarch64 ;;
     lint)
         needs demo-host
         want clang clang
