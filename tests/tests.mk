@@ -104,7 +104,7 @@ $(DEMO_HOST): $(DEMO_HOST_OBJS) $(HOST_LIB_OBJS)
 -include $(DEMO_HOST_OBJS:.o=.d)
 
 # The library on QEMU's devices, driven from out here.
-QTESTS := $(patsubst %,$(HOST_OUT)/%,qtest_blk qtest_net)
+QTESTS := $(patsubst %,$(HOST_OUT)/%,qtest_blk qtest_net qtest_gpu)
 QTEST_OBJS := $(patsubst %,$(HOST_OUT)/tests/qtest/%.o,qtest_machine \
 	qtest_memory) $(patsubst ./%.c,$(HOST_OUT)/%.o,$(VDRV_SRCS))
 $(HOST_OUT)/tests/qtest/%.o: HOST_CFLAGS += \
