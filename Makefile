@@ -4,6 +4,8 @@
 #   make                     the archive, build/<target>/libvirtio_drv.a
 #   make setup GOALS         installs what GOALS need, then makes them
 #   make test                everything; make test-host: without QEMU
+#   make test-qtest          the host build on QEMU's devices; make soak: a
+#                            million operations on each
 #   make run                 the demo kernel; ARCH=x86_64|riscv64|aarch64
 #                            BUS=pci|mmio MODE=irq|poll; make run-gui opens
 #                            the window

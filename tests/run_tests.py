@@ -28,6 +28,10 @@ DRIVES = {"test_picture.py": ["build/test/picture_dump"],
 WITH_QEMU = {"test_proofs.py": ["build/test/responder_peer",
                                 "qemu-system-x86_64"]}
 
+# On QEMU's devices; how many operations on each, if not the usual number.
+QTESTS = ("qtest_blk", "qtest_net", "qtest_gpu")
+OPERATIONS = os.environ.get("QTEST_OPERATIONS", "")
+
 
 def host_programs() -> list[list[str]]:
     built = [[str(ROOT / "build/test" / p.stem)]
@@ -55,8 +59,13 @@ def lint_programs() -> list[list[str]]:
     return [[sys.executable, str(ROOT / "tests/lint.py")]]
 
 
+def qtest_programs() -> list[list[str]]:
+    more = ["-n", OPERATIONS] if OPERATIONS else []
+    return [[str(ROOT / "build/test" / name), *more] for name in QTESTS]
+
+
 SUITES = {"host": host_programs, "guest": guest_programs,
-          "lint": lint_programs}
+          "lint": lint_programs, "qtest": qtest_programs}
 
 
 def run(command: list[str], timeout: float) -> tuple[str, list[int], str, float]:

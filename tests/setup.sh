@@ -82,6 +82,7 @@ needs() {
         want /usr/include/lwip/lwip/init.h liblwip-dev
         ;;
     test) needs test-host; guests; needs lint; needs bench ;;
+    test-qtest | soak) needs demo-host; qemu x86_64; qemu aarch64 ;;
     lint)
         needs demo-host
         want clang clang

@@ -13,7 +13,7 @@ HOST_CC ?= gcc
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 HOST_CFLAGS := -std=c11 -g -O1 $(SAN) -fno-omit-frame-pointer -Wall -Wextra \
 	-Wpedantic -Wshadow -Werror -D_GNU_SOURCE -Iinclude -Itests/fake \
-	-Itests/unit -Itests/kernel -Itests/adapters
+	-Itests/unit -Itests/kernel -Itests/adapters -Itests/qtest
 HOST_OUT := build/test
 
 FAKE_SRCS := $(wildcard tests/fake/*.c)
@@ -103,6 +103,17 @@ $(DEMO_HOST): $(DEMO_HOST_OBJS) $(HOST_LIB_OBJS)
 	$(Q)$(HOST_CC) $(SAN) -o $@ $^
 -include $(DEMO_HOST_OBJS:.o=.d)
 
+# The library on QEMU's devices, driven from out here.
+QTESTS := $(patsubst %,$(HOST_OUT)/%,qtest_blk qtest_net qtest_gpu)
+QTEST_OBJS := $(patsubst %,$(HOST_OUT)/tests/qtest/%.o,qtest_machine \
+	qtest_memory) $(patsubst ./%.c,$(HOST_OUT)/%.o,$(VDRV_SRCS))
+$(HOST_OUT)/tests/qtest/%.o: HOST_CFLAGS += \
+	$(if $(filter %packed.c,$(VDRV_SRCS)),-DQTEST_PACKED)
+$(QTESTS): $(HOST_OUT)/%: $(HOST_OUT)/tests/qtest/%.o $(QTEST_OBJS)
+	@echo "  LD    $@"
+	$(Q)$(HOST_CC) $(SAN) -o $@ $^
+-include $(wildcard $(HOST_OUT)/tests/qtest/*.d)
+
 $(foreach t,$(notdir $(HOST_TESTS)),$(eval $(call host_test,$t)))
 $(foreach t,$(TSAN_TESTS),$(eval $(call tsan_test,$t)))
 -include $(HOST_LIB_OBJS:.o=.d)
@@ -177,6 +188,14 @@ proof:
 ALL_KERNELS := $(foreach a,$(KERNEL_ARCHES),$(foreach p,$(KERNEL_PROGRAMS),\
 	$(KERNEL_OUT)/$a/$p.elf))
 
-.PHONY: test
-test: $(HOST_ALL) $(ALL_KERNELS)
-	$(Q)$(PYTHON) tests/run_tests.py host lint guest
+.PHONY: test test-qtest soak
+test: $(HOST_ALL) $(QTESTS) $(ALL_KERNELS)
+	$(Q)$(PYTHON) tests/run_tests.py host lint qtest guest
+
+test-qtest: $(QTESTS)
+	$(Q)$(PYTHON) tests/run_tests.py -v qtest
+
+# The same for a long time: a million operations on each device and bus.
+SOAK ?= 1000000
+soak: $(QTESTS)
+	$(Q)QTEST_OPERATIONS=$(SOAK) $(PYTHON) tests/run_tests.py -t 7200 -v qtest
