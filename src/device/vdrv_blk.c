@@ -709,11 +709,11 @@ static uint32_t size_of(const struct vdrv_virtio_blk_config *cfg)
 /* 2.7.5.3.1: with header and status, no more than the queue has entries. */
 static uint32_t max_segs_of(const struct vdrv_virtio_blk_config *cfg)
 {
-    const uint32_t n = cfg->max_segs != 0 ? cfg->max_segs : DEFAULT_MAX_SEGS;
-    const uint32_t size =
-        size_of(cfg) < VIRTQ_SIZE_MAX ? size_of(cfg) : VIRTQ_SIZE_MAX;
+    uint32_t n = cfg->max_segs != 0 ? cfg->max_segs : DEFAULT_MAX_SEGS;
 
-    return n < size - 2 ? n : size - 2;
+    if (n > VIRTQ_SIZE_MAX - 2)
+        n = VIRTQ_SIZE_MAX - 2;
+    return n + 2 < size_of(cfg) ? n : size_of(cfg) - 2;
 }
 
 /* The work memory of one queue: the ring's, the slots, the segments. */
