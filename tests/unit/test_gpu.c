@@ -1645,6 +1645,130 @@ static void test_f71_blob_refused(void)
     down();
 }
 
+/* ---- Sessions ------------------------------------------------------------ */
+
+#define SESSION_FBS 4u
+
+static uint32_t session_pixels[SESSION_FBS][FB_W * FB_H];
+
+/* What a head shows is what its framebuffer holds. */
+static void look(uint32_t head)
+{
+    const struct vdrv_fb *fb = vdrv_display_fb(g.dpy, head);
+    struct vdrv_display_mode_info info;
+    struct vdrv_pixel_layout l;
+
+    if (fb == NULL || vdrv_display_info(g.dpy, head, &info) != VDRV_OK)
+        return;
+    CHECK_EQ(vdrv_format_layout(fb->format, &l), VDRV_OK);
+    for (uint32_t y = 0; y < info.height; y++) {
+        for (uint32_t x = 0; x < info.width; x++) {
+            const uint8_t *p = (const uint8_t *)fb->base +
+                               (size_t)(y + info.y) * fb->pitch +
+                               4 * (size_t)(x + info.x);
+            uint32_t v;
+
+            memcpy(&v, p, 4);
+            v = (v >> l.red_shift & 0xff) << 16 |
+                (v >> l.green_shift & 0xff) << 8 | (v >> l.blue_shift & 0xff);
+            if (fake_gpu_pixel(&g.dev, head, x, y) != v) {
+                CHECK_EQ(fake_gpu_pixel(&g.dev, head, x, y), v);
+                return;
+            }
+        }
+    }
+}
+
+/* One random call; its error, and what it may not be. */
+static int session_step(struct vdrv_fb *fbs, const uint32_t *image)
+{
+    struct vdrv_fb *fb = &fbs[fake_rand(&g.f) % SESSION_FBS];
+    const uint32_t head = fake_rand(&g.f) % 2;
+    int err;
+
+    switch (fake_rand(&g.f) % 8) {
+    case 0:
+        return vdrv_display_attach(g.dpy, fb);
+    case 1:
+        return vdrv_display_detach(g.dpy, fb);
+    case 2:
+        return vdrv_display_set_scanout(g.dpy, head, fb, fake_rand(&g.f) % 8,
+                                        fake_rand(&g.f) % 8);
+    case 3:
+        return vdrv_display_set_mode(g.dpy, head, 1 + fake_rand(&g.f) % 64,
+                                     1 + fake_rand(&g.f) % 48, NULL);
+    case 4:
+        return vdrv_display_set_mode(g.dpy, head, FB_W, FB_H, fb);
+    case 5:
+        return vdrv_display_set_cursor(g.dpy, head, image, 1, 2);
+    case 6:
+        return fake_rand(&g.f) % 8 != 0 ? VDRV_OK : vdrv_reset(&g.dpy->dev);
+    default:
+        if (vdrv_display_fb(g.dpy, head) == NULL)
+            return VDRV_ERR_BAD_STATE;
+        noise(vdrv_display_fb(g.dpy, head), NULL);
+        err = vdrv_display_flush(g.dpy, head);
+        if (err == VDRV_OK)
+            look(head);
+        return err;
+    }
+}
+
+/*
+ * GPU-16, F64: sessions in which the device refuses what it likes with each
+ * code that there is: an error, and on it goes.
+ */
+static void test_random_session(void)
+{
+    static const struct fake_gpu_config dc = {
+        .scanouts = 2, .enabled = 2, .width = 64, .height = 48, .blob = true};
+    static uint32_t image[64 * 64];
+    const struct fake_config mc = {.seed = check_seed()};
+    struct vdrv_fb fbs[SESSION_FBS];
+    uint32_t refused = 0, done = 0;
+
+    machine_up(&mc, &dc);
+    g.cfg.cursor = 1;
+    REQUIRE(init() == VDRV_OK);
+    memset(fbs, 0, sizeof(fbs));
+    for (uint32_t i = 0; i < SESSION_FBS; i++) {
+        fbs[i] = caller_fb(0);
+        fbs[i].base = session_pixels[i];
+        fbs[i].format = i * 2;
+        fbs[i].flags = i & 1u ? VDRV_FB_SHARED : 0;
+    }
+    for (uint32_t i = 0; i < 4000; i++) {
+        const bool fault = fake_rand(&g.f) % 4 == 0;
+        int err;
+
+        fake_gpu_faults_clear(&g.dev);
+        if (fault)
+            fake_gpu_plan(&g.dev, (struct fake_gpu_fault){
+                                      FAKE_GPU_ANY, .skip = fake_rand(&g.f) % 4,
+                                      .count = 1,
+                                      .response = 0x1200 + fake_rand(&g.f) % 6,
+                                      .len = -1});
+        err = session_step(fbs, image);
+        if (err == VDRV_OK)
+            done++;
+        if (err == VDRV_ERR_IO || err == VDRV_ERR_NO_MEMORY) {
+            CHECK(fault);
+            refused++;
+        }
+        CHECK(err != VDRV_ERR_PROTOCOL && err != VDRV_ERR_TIMEOUT &&
+              err != VDRV_ERR_STUCK);
+        if (err == VDRV_ERR_BAD_STATE && i % 16 == 0) {
+            fake_gpu_faults_clear(&g.dev); /* a start may have been refused */
+            CHECK_EQ(vdrv_reset(&g.dpy->dev), VDRV_OK);
+        }
+    }
+    printf("  %u done, %u refused by the device\n", done, refused);
+    CHECK(done > 500 && refused > 100);
+    down();
+    for (uint32_t i = 0; i < SESSION_FBS; i++)
+        CHECK_EQ(fbs[i].state, VDRV_FB_DETACHED);
+}
+
 /* ---- Panic --------------------------------------------------------------- */
 
 /*
@@ -2026,6 +2150,7 @@ static const struct check_case cases[] = {
     CASE(shared_alignment),
     CASE(shared_offer),
     CASE(f71_blob_refused),
+    CASE(random_session),
     CASE(panic_at_each_hal_call),
     CASE(panic_at_any_instruction),
     CASE(panic_errors),
