@@ -678,6 +678,11 @@ static uint32_t gpu_serve(struct fake_dev *d, struct fake_chain *c)
     }
     fake_chain_read(c, 0, head, sizeof(head));
     fake_chain_read(c, HDR, k.in, sizeof(k.in));
+    /* Without CONTEXT_INIT; with 3D there would be contexts. */
+    if ((fake_get32(head + 4) & ~FAKE_GPU_FLAG_FENCE) || head[20])
+        bad(k.g, "GPU-17", "a ring index", head[20]);
+    if (fake_get32(head + 16))
+        bad(k.g, "GPU-33", "a context", fake_get32(head + 16));
     k.type = fake_get32(head);
     k.flags = fake_get32(head + 4);
     k.fence = fake_get64(head + 8);

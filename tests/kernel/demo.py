@@ -357,7 +357,21 @@ class Demo:
             need(sum(map(int, last)) == want, f"{name}: counted {last}, "
                  f"expected {want}")
         self.line(r"memory: 0 bytes not given back")
-        return f"all given back; {self.interrupts()}"
+        return f"all given back; {self.rate()}; {self.interrupts()}"
+
+    def rate(self) -> str:
+        """Only what lives was moved, once a frame."""
+        said = self.line(r"screen-rate: (\d+) frames in \d+ us, (\d+) per "
+                         r"second; (\d+) bytes moved of (\d+)")
+        frames, rate, moved, whole = map(int, said.groups())
+        width, height = self.o.size
+        alive = picture.live(width, height, self.text)
+        need(frames == TICKS + 1, f"{frames} frames")
+        need(moved == frames * sum(4 * w * h for _, _, w, h in alive),
+             f"{moved} bytes moved for {frames} x {alive}")
+        need(whole == frames * width * height * 4, f"{whole} bytes in all")
+        return (f"{rate} frames per second, {100 * moved / whole:.1f} % of "
+                "their bytes moved")
 
     def interrupts(self) -> str:
         seen = {m[1]: int(m[2]) for m in

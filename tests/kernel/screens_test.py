@@ -318,6 +318,26 @@ def sharing() -> None:
         vm.end()
 
 
+def hostmem() -> None:
+    """F71: the device runs out of memory in the middle of a mode change."""
+    with Guest(props={"max_hostmem": 2 * 4 * SIZE[0] * SIZE[1], **ONE}) as vm:
+        vm.up(maximum=1)
+        canvas = Canvas(*SIZE)
+        vm.order("p", 0, 4)
+        canvas.paint(4)
+        for _ in range(20):
+            vm.send("m 0 800 600\n")
+            said = vm.expect(r"^(FAILED m: .*|done m.*)\n")
+            need("memory" in said[1], said[1])
+            vm.shows(canvas)
+        vm.order("m", 0, 64, 64)
+        vm.order("p", 0, 5)
+        canvas = Canvas(64, 64)
+        canvas.paint(5)
+        vm.shows(canvas)
+        vm.end()
+
+
 def panic(arch: str, bus: str, fuse: int) -> None:
     with Guest(arch, bus) as vm:
         vm.up()
@@ -446,6 +466,14 @@ def resized() -> None:
             canvas = Canvas(width, height)
             canvas.paint(width)
             vm.shows(canvas)
+        vm.send("r 0 77 3000\n")  # F72: in the middle of flushes
+        for width in (100, 200, 300):
+            viewer.resize(width, 256)
+        vm.expect(r"^done r, .*\n", 30)
+        canvas.rects(77, 3000)
+        vm.shows(canvas)
+        vm.order("w", 15)
+        need("head 0: 300x256" in vm.order("l"), "the last size was not seen")
         vm.end()
 
 
@@ -456,8 +484,8 @@ def cases():
         kind = "virtio-gpu-" + ("pci" if bus == "pci" else "device")
         yield f"{kind} {arch}", arch, device, (arch, bus)
     yield "virtio-vga x86_64", "x86_64", device, ("x86_64", "pci", True)
-    for fn in (formats, dirty, heads, animate, changes, edid, sharing, cursor,
-               resized):
+    for fn in (formats, dirty, heads, animate, changes, edid, hostmem,
+               sharing, cursor, resized):
         yield fn.__name__, "x86_64", fn, ()
     for arch, bus, fuse in (("x86_64", "pci", 1), ("x86_64", "pci", 12),
                             ("x86_64", "mmio", 17), ("riscv64", "mmio", 5),

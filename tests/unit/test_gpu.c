@@ -315,6 +315,7 @@ static void test_gone(void)
 
 /* ---- Pictures ------------------------------------------------------------ */
 
+/* GPU-08, GPU-12, GPU-31 */
 static void test_formats(void)
 {
     for (uint32_t format = 0; format <= VDRV_FORMAT_ABGR; format++) {
@@ -333,7 +334,8 @@ static void test_formats(void)
     }
 }
 
-/* The device's picture has exactly the rectangles that were flushed. */
+/* GPU-12: the device's picture has exactly the rectangles that were flushed.
+ */
 static void random_rects(bool packed)
 {
     enum { W = 160, H = 120 };
@@ -435,7 +437,7 @@ static void count_done(struct vdrv_display_request *req)
     ++*(uint32_t *)req->user;
 }
 
-/* Submits never wait, answers may come in any order, each request ends once. */
+/* GPU-15: submits never wait, answers may come in any order, each request ends once. */
 static void test_async_any_order(void)
 {
     struct vdrv_rect r = {1, 2, 3, 4};
@@ -496,6 +498,7 @@ static void test_callback_may_not_wait(void)
     down();
 }
 
+/* GPU-19, GPU-21 */
 static void test_bad_requests(void)
 {
     struct vdrv_rect r = {0, 0, 1, 1};
@@ -744,7 +747,7 @@ static void test_validate_response(void)
     CHECK_EQ(vdrv__gpu_validate_response(&h, 24, flush, 7), VDRV_ERR_PROTOCOL);
 }
 
-/* F64 to F66 through the driver: the answer is the error, and it latches. */
+/* GPU-16, F64 to F66 through the driver: the answer is the error, and it latches. */
 static void broken_answer(struct fake_gpu_fault fault, int expected, int after)
 {
     REQUIRE(up(NULL, NULL));
@@ -836,7 +839,7 @@ static void test_edid(void)
     down();
 }
 
-/* F70 */
+/* GPU-23, F70 */
 static void test_f70_edid_sizes(void)
 {
     static const uint32_t size[] = {0, 127, 128, 1024, 1025, 5000, UINT32_MAX};
@@ -888,6 +891,7 @@ static void test_no_edid(void)
     down();
 }
 
+/* GPU-05, GPU-06 */
 static void test_resize_event(void)
 {
     const struct fake_gpu_config dc = {.scanouts = 2};
@@ -909,7 +913,9 @@ static void test_resize_event(void)
     CHECK_EQ(head.width, 800);
     CHECK_EQ(head.height, 600);
     CHECK_EQ(head.enabled, 1);
-    CHECK_EQ(head.edid_size, 128); /* GPU-06 */
+    CHECK_EQ(head.edid_size, 128);
+    CHECK_EQ(g.dev.commands[0x100], 2);
+    CHECK_EQ(g.dev.commands[0x10a], 3); /* of one head, then of two */
     /* GPU-04: the bit that was handled, and no other. */
     CHECK_EQ(fake_get32(g.dev.dev.config), 0x80000000);
     CHECK_EQ(vdrv_display_get_caps(g.dpy, &after), VDRV_OK);
@@ -1015,6 +1021,7 @@ static struct vdrv_fb caller_fb(uint32_t i)
         .width = FB_W, .height = FB_H, .pitch = FB_W * 4, .base = pixels[i]};
 }
 
+/* GPU-20, GPU-21, GPU-22 */
 static void test_caller_flip_pan(void)
 {
     static uint64_t work[2][VDRV_FB_WORK_SIZE(16) / 8];
@@ -1065,7 +1072,7 @@ static void test_caller_flip_pan(void)
     }
 }
 
-/* Rows with padding, and memory in pieces that lie anywhere. */
+/* GPU-22: rows with padding, and memory in pieces that lie anywhere. */
 static void test_caller_scattered(void)
 {
     enum { W = 30, H = 20, PITCH = 128, PIECE = 256 };
@@ -1247,6 +1254,7 @@ static void test_sync_rows(void)
 
 /* ---- Modes and cursor ---------------------------------------------------- */
 
+/* GPU-21 */
 static void test_set_mode(void)
 {
     static uint32_t ref[640 * 480];
@@ -1302,6 +1310,7 @@ static void test_set_mode_failure_sweep(void)
     }
 }
 
+/* GPU-01, GPU-13, GPU-38 */
 static void test_cursor(void)
 {
     static uint32_t image[64 * 64];
@@ -1390,6 +1399,70 @@ static void test_f74_cursor_hangs(void)
     CHECK_EQ(vdrv_display_move_cursor(g.dpy, 0, 1, 1), VDRV_ERR_AGAIN);
     CHECK_EQ(vdrv_reset(&g.dpy->dev), VDRV_OK);
     CHECK_EQ(vdrv_display_move_cursor(g.dpy, 0, 7, 7), VDRV_OK);
+    down();
+}
+
+/* GPU-14, GPU-37: the image is known to be there before it is shown. */
+static void test_cursor_waits_for_image(void)
+{
+    static uint32_t image[64 * 64];
+
+    machine_up(NULL, NULL);
+    g.cfg.cursor = 1;
+    REQUIRE(init() == VDRV_OK);
+    g.dev.dev.complete = FAKE_COMPLETE_HELD;
+    CHECK_EQ(vdrv_display_set_cursor(g.dpy, 0, image, 0, 0), VDRV_ERR_TIMEOUT);
+    CHECK_EQ(g.dev.commands[FAKE_GPU_UPDATE_CURSOR & 0x3ff], 0);
+    g.dev.dev.complete = FAKE_COMPLETE_NOW;
+    CHECK_EQ(vdrv_start(&g.dpy->dev), VDRV_OK);
+    fake_gpu_plan(&g.dev,
+                  (struct fake_gpu_fault){FAKE_GPU_TRANSFER_2D, .count = 1,
+                                          .response = 0x1200, .len = -1});
+    CHECK_EQ(vdrv_display_set_cursor(g.dpy, 0, image, 0, 0), VDRV_ERR_IO);
+    CHECK_EQ(g.dev.commands[FAKE_GPU_UPDATE_CURSOR & 0x3ff], 0);
+    CHECK_EQ(vdrv_display_set_cursor(g.dpy, 0, image, 0, 0), VDRV_OK);
+    fake_steps(&g.f, 2);
+    CHECK_EQ(g.dev.commands[FAKE_GPU_UPDATE_CURSOR & 0x3ff], 1);
+    down();
+}
+
+/* GPU-03, GPU-07: fields that the driver has no business with. */
+static void no_alignment(void *arg, struct fake_dev *d, uint32_t off)
+{
+    (void)arg;
+    (void)d;
+    CHECK(off < 16);
+}
+
+/*
+ * GPU-02, GPU-17, GPU-18, GPU-24, GPU-25, GPU-33: what belongs to 3D is not
+ * accepted, and none of its commands is ever sent.
+ */
+static void test_nothing_of_3d(void)
+{
+    static uint32_t image[64 * 64];
+    struct vdrv_fb own = caller_fb(0);
+
+    machine_up(NULL, &(struct fake_gpu_config){.blob = true});
+    fake_dev_offer(&g.dev.dev, 0, true);  /* VIRGL */
+    fake_dev_offer(&g.dev.dev, 2, true);  /* RESOURCE_UUID */
+    fake_dev_offer(&g.dev.dev, 4, true);  /* CONTEXT_INIT */
+    fake_put32(g.dev.dev.config + 12, 2); /* capsets */
+    g.dev.dev.on_config_read = no_alignment;
+    g.cfg.cursor = 1;
+    REQUIRE(init() == VDRV_OK);
+    CHECK_EQ(g.dev.dev.accepted[0] & 0x3f, 1u << 1 | 1u << 3);
+    own.flags = VDRV_FB_SHARED;
+    CHECK_EQ(vdrv_display_set_mode(g.dpy, 0, FB_W, FB_H, &own), VDRV_OK);
+    CHECK_EQ(vdrv_display_set_cursor(g.dpy, 0, image, 0, 0), VDRV_OK);
+    CHECK_EQ(vdrv_display_set_mode(g.dpy, 0, 64, 64, NULL), VDRV_OK);
+    CHECK_EQ(vdrv_display_detach(g.dpy, &own), VDRV_OK);
+    for (uint32_t type = 0x200; type < 0x300; type++)
+        CHECK_EQ(g.dev.commands[type & 0x3ff], 0);
+    CHECK_EQ(g.dev.commands[0x108], 0);
+    CHECK_EQ(g.dev.commands[0x109], 0);
+    CHECK_EQ(g.dev.commands[0x10b], 0);
+    CHECK_EQ(g.dev.errors, 0);
     down();
 }
 
@@ -1582,6 +1655,130 @@ static void test_f71_blob_refused(void)
     CHECK_EQ(vdrv_stop(&g.dpy->dev), VDRV_OK);
     CHECK_EQ(g.f.maps_live, 0);
     down();
+}
+
+/* ---- Sessions ------------------------------------------------------------ */
+
+#define SESSION_FBS 4u
+
+static uint32_t session_pixels[SESSION_FBS][FB_W * FB_H];
+
+/* What a head shows is what its framebuffer holds. */
+static void look(uint32_t head)
+{
+    const struct vdrv_fb *fb = vdrv_display_fb(g.dpy, head);
+    struct vdrv_display_mode_info info;
+    struct vdrv_pixel_layout l;
+
+    if (fb == NULL || vdrv_display_info(g.dpy, head, &info) != VDRV_OK)
+        return;
+    CHECK_EQ(vdrv_format_layout(fb->format, &l), VDRV_OK);
+    for (uint32_t y = 0; y < info.height; y++) {
+        for (uint32_t x = 0; x < info.width; x++) {
+            const uint8_t *p = (const uint8_t *)fb->base +
+                               (size_t)(y + info.y) * fb->pitch +
+                               4 * (size_t)(x + info.x);
+            uint32_t v;
+
+            memcpy(&v, p, 4);
+            v = (v >> l.red_shift & 0xff) << 16 |
+                (v >> l.green_shift & 0xff) << 8 | (v >> l.blue_shift & 0xff);
+            if (fake_gpu_pixel(&g.dev, head, x, y) != v) {
+                CHECK_EQ(fake_gpu_pixel(&g.dev, head, x, y), v);
+                return;
+            }
+        }
+    }
+}
+
+/* One random call; its error, and what it may not be. */
+static int session_step(struct vdrv_fb *fbs, const uint32_t *image)
+{
+    struct vdrv_fb *fb = &fbs[fake_rand(&g.f) % SESSION_FBS];
+    const uint32_t head = fake_rand(&g.f) % 2;
+    int err;
+
+    switch (fake_rand(&g.f) % 8) {
+    case 0:
+        return vdrv_display_attach(g.dpy, fb);
+    case 1:
+        return vdrv_display_detach(g.dpy, fb);
+    case 2:
+        return vdrv_display_set_scanout(g.dpy, head, fb, fake_rand(&g.f) % 8,
+                                        fake_rand(&g.f) % 8);
+    case 3:
+        return vdrv_display_set_mode(g.dpy, head, 1 + fake_rand(&g.f) % 64,
+                                     1 + fake_rand(&g.f) % 48, NULL);
+    case 4:
+        return vdrv_display_set_mode(g.dpy, head, FB_W, FB_H, fb);
+    case 5:
+        return vdrv_display_set_cursor(g.dpy, head, image, 1, 2);
+    case 6:
+        return fake_rand(&g.f) % 8 != 0 ? VDRV_OK : vdrv_reset(&g.dpy->dev);
+    default:
+        if (vdrv_display_fb(g.dpy, head) == NULL)
+            return VDRV_ERR_BAD_STATE;
+        noise(vdrv_display_fb(g.dpy, head), NULL);
+        err = vdrv_display_flush(g.dpy, head);
+        if (err == VDRV_OK)
+            look(head);
+        return err;
+    }
+}
+
+/*
+ * GPU-16, F64: sessions in which the device refuses what it likes with each
+ * code that there is: an error, and on it goes.
+ */
+static void test_random_session(void)
+{
+    static const struct fake_gpu_config dc = {
+        .scanouts = 2, .enabled = 2, .width = 64, .height = 48, .blob = true};
+    static uint32_t image[64 * 64];
+    const struct fake_config mc = {.seed = check_seed()};
+    struct vdrv_fb fbs[SESSION_FBS];
+    uint32_t refused = 0, done = 0;
+
+    machine_up(&mc, &dc);
+    g.cfg.cursor = 1;
+    REQUIRE(init() == VDRV_OK);
+    memset(fbs, 0, sizeof(fbs));
+    for (uint32_t i = 0; i < SESSION_FBS; i++) {
+        fbs[i] = caller_fb(0);
+        fbs[i].base = session_pixels[i];
+        fbs[i].format = i * 2;
+        fbs[i].flags = i & 1u ? VDRV_FB_SHARED : 0;
+    }
+    for (uint32_t i = 0; i < 4000; i++) {
+        const bool fault = fake_rand(&g.f) % 4 == 0;
+        int err;
+
+        fake_gpu_faults_clear(&g.dev);
+        if (fault)
+            fake_gpu_plan(&g.dev, (struct fake_gpu_fault){
+                                      FAKE_GPU_ANY, .skip = fake_rand(&g.f) % 4,
+                                      .count = 1,
+                                      .response = 0x1200 + fake_rand(&g.f) % 6,
+                                      .len = -1});
+        err = session_step(fbs, image);
+        if (err == VDRV_OK)
+            done++;
+        if (err == VDRV_ERR_IO || err == VDRV_ERR_NO_MEMORY) {
+            CHECK(fault);
+            refused++;
+        }
+        CHECK(err != VDRV_ERR_PROTOCOL && err != VDRV_ERR_TIMEOUT &&
+              err != VDRV_ERR_STUCK);
+        if (err == VDRV_ERR_BAD_STATE && i % 16 == 0) {
+            fake_gpu_faults_clear(&g.dev); /* a start may have been refused */
+            CHECK_EQ(vdrv_reset(&g.dpy->dev), VDRV_OK);
+        }
+    }
+    printf("  %u done, %u refused by the device\n", done, refused);
+    CHECK(done > 500 && refused > 100);
+    down();
+    for (uint32_t i = 0; i < SESSION_FBS; i++)
+        CHECK_EQ(fbs[i].state, VDRV_FB_DETACHED);
 }
 
 /* ---- Panic --------------------------------------------------------------- */
@@ -1958,11 +2155,14 @@ static const struct check_case cases[] = {
     CASE(cursor),
     CASE(cursor_moves_queue),
     CASE(f74_cursor_hangs),
+    CASE(cursor_waits_for_image),
+    CASE(nothing_of_3d),
     CASE(shared_scanout),
     CASE(shared_own),
     CASE(shared_alignment),
     CASE(shared_offer),
     CASE(f71_blob_refused),
+    CASE(random_session),
     CASE(panic_at_each_hal_call),
     CASE(panic_at_any_instruction),
     CASE(panic_errors),
