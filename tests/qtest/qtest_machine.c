@@ -40,20 +40,20 @@ static const struct qtest_board boards[QTEST_BOARDS] = {
      .qemu = "qemu-system-x86_64",
      .machine = "pc",
      .cpu = X86,
-     .suffix = "pci,disable-legacy=on",
+     .suffix = "pci",
      .windows = {.mem32 = {0xe0000000, 0x10000000, 0},
                  .io = {0xc000, 0x1000, 0}}},
     {.name = "microvm",
      .qemu = "qemu-system-x86_64",
      .machine = "microvm,x-option-roms=off",
-     .cpu = X86 "-global virtio-mmio.force-legacy=false ",
+     .cpu = X86,
      .suffix = "device",
      .slots = {0xfeb00000, 0x200, 24}},
     {.name = "virt-pci",
      .qemu = "qemu-system-aarch64",
      .machine = "virt",
      .cpu = ARM,
-     .suffix = "pci,disable-legacy=on",
+     .suffix = "pci",
      .ram = 0x40000000,
      .ecam = 0x4010000000,
      .windows = {.mem32 = {0x10000000, 0x2eff0000, 0},
@@ -61,7 +61,7 @@ static const struct qtest_board boards[QTEST_BOARDS] = {
     {.name = "virt-mmio",
      .qemu = "qemu-system-aarch64",
      .machine = "virt",
-     .cpu = ARM "-global virtio-mmio.force-legacy=false ",
+     .cpu = ARM,
      .suffix = "device",
      .ram = 0x40000000,
      .slots = {0x0a000000, 0x200, 32}},
@@ -160,24 +160,50 @@ static int hear(struct qtest_machine *m, int fd, char *out, size_t size)
     return !m->dead;
 }
 
-/* As hear(), for the qtest socket: one answer is one read. */
-static char *answer(struct qtest_machine *m)
+/* Takes the first line out of what was read; NULL: it is not complete. */
+static const char *first_line(struct qtest_machine *m)
 {
-    for (m->have = 0; m->have + 1 < sizeof(m->line);) {
-        ssize_t r =
-            recv(m->qtest, m->line + m->have, sizeof(m->line) - 1 - m->have, 0);
+    static char line[256];
+    const char *end = memchr(m->text, '\n', m->have);
+    size_t n;
 
-        if (r <= 0 && errno != EINTR) {
+    if (end == NULL)
+        return NULL;
+    n = (size_t)(end - m->text);
+    snprintf(line, sizeof(line), "%.*s", (int)n, m->text);
+    m->have -= n + 1;
+    memmove(m->text, end + 1, m->have);
+    return line;
+}
+
+/* Notes a message that QEMU sends unasked; false: it is an answer. */
+static int is_irq(struct qtest_machine *m, const char *line)
+{
+    if (strncmp(line, "IRQ ", 4) != 0)
+        return 0;
+    if (strncmp(line + 4, "raise ", 6) == 0)
+        m->raised++;
+    return 1;
+}
+
+/* The next answer; one is mostly one read. */
+static const char *answer(struct qtest_machine *m)
+{
+    for (;;) {
+        const char *line = first_line(m);
+        ssize_t r;
+
+        if (line != NULL && !is_irq(m, line))
+            return line;
+        if (line != NULL)
+            continue;
+        r = recv(m->qtest, m->text + m->have, sizeof(m->text) - m->have, 0);
+        if (r == 0 || (r < 0 && errno != EINTR)) {
             m->dead = 1;
-            break;
+            return "";
         }
         m->have += r > 0 ? (size_t)r : 0;
-        m->line[m->have] = '\0';
-        if (m->have > 0 && m->line[m->have - 1] == '\n')
-            break;
     }
-    m->line[m->have] = '\0';
-    return m->line;
 }
 
 /* Sends a command of qtest's; the number it answers, all ones for none. */
@@ -250,6 +276,18 @@ static void reg_write(void *ctx, uint32_t space, uintptr_t addr, uint32_t width,
               letter(width), (unsigned long long)addr, value);
 }
 
+int qtest_intercept(struct qtest_machine *m, const char *path)
+{
+    m->raised = 0;
+    return !m->dead && ask(m, "irq_intercept_in %s\n", path) != UINT64_MAX;
+}
+
+uint32_t qtest_raised(struct qtest_machine *m)
+{
+    (void)ask(m, "endianness\n");
+    return m->raised;
+}
+
 /* ---- The monitor -------------------------------------------------------- */
 
 #define QMP_MAX 65536u
@@ -288,6 +326,12 @@ long long qtest_number(const char *answer_text, const char *name)
 
 /* ---- The process -------------------------------------------------------- */
 
+/* How a device is told to be modern, both, or legacy. */
+static const char *const pci_modes[] = {
+    ",disable-legacy=on", ",disable-legacy=off",
+    ",disable-legacy=off,disable-modern=on"};
+static const char *const mmio_modes[] = {"false", "false", "true"};
+
 struct command {
     char text[4096];
     char *argv[ARGS_MAX];
@@ -313,9 +357,12 @@ static void command_line(struct command *c, const struct qtest_setup *s,
                           qtest_file_name(program));
     n += (size_t)snprintf(c->text + n, sizeof(c->text) - n, "%s ",
                           s->more != NULL ? s->more : "");
-    snprintf(c->text + n, sizeof(c->text) - n, "-device %s-%s,id=dev%s%s%s",
-             s->device, b->suffix, s->packed ? ",packed=on" : "",
-             s->props != NULL ? "," : "", s->props != NULL ? s->props : "");
+    snprintf(c->text + n, sizeof(c->text) - n,
+             "-global virtio-mmio.force-legacy=%s -device %s-%s%s,id=dev%s%s%s",
+             mmio_modes[s->mode], s->device, b->suffix,
+             b->slots.count == 0 ? pci_modes[s->mode] : "",
+             s->packed ? ",packed=on" : "", s->props != NULL ? "," : "",
+             s->props != NULL ? s->props : "");
     for (char *p = strtok(c->text, " "); p != NULL && i + 1 < ARGS_MAX;
          p = strtok(NULL, " "))
         c->argv[i++] = p;

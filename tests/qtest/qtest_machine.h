@@ -42,6 +42,11 @@
 #define QTEST_PAGE  4096u
 #define QTEST_PAGES ((QTEST_LAST - QTEST_FIRST) / QTEST_PAGE)
 
+/* What the device offers. */
+#define QTEST_MODERN       0u
+#define QTEST_TRANSITIONAL 1u
+#define QTEST_LEGACY       2u
+
 /* Answers of qtest_start(). */
 #define QTEST_OK      0
 #define QTEST_NO_QEMU 1
@@ -52,6 +57,7 @@ struct qtest_setup {
     const char *device; /* "virtio-blk", without its bus */
     const char *props;  /* further properties; may be NULL */
     const char *more;   /* further arguments, apart by blanks; may be NULL */
+    uint32_t mode;      /* QTEST_MODERN, ... */
     int packed;
 };
 
@@ -96,8 +102,9 @@ struct qtest_machine {
     struct qtest_range pci_range;
     struct qtest_range config_range;
     struct qtest_range notify_range;
-    size_t have; /* bytes of an answer that were read already */
-    char line[4096];
+    uint32_t raised; /* interrupt lines, since they are intercepted */
+    size_t have;     /* bytes of `text` that were read */
+    char text[4096];
 };
 
 /* QTEST_NO_QEMU: not on the PATH.  QTEST_BROKEN: it said why.  Either way
@@ -124,6 +131,13 @@ long long qtest_number(const char *answer, const char *name);
 /* An anonymous file for QEMU, and its name there (static, until the next). */
 int qtest_file(size_t size);
 const char *qtest_file_name(int fd);
+
+/*
+ * Intercepts the inputs of an interrupt controller, and tells how many were
+ * raised since then.  0 of the first: there is no such controller.
+ */
+int qtest_intercept(struct qtest_machine *m, const char *path);
+uint32_t qtest_raised(struct qtest_machine *m);
 
 /* Guest memory for buffers, page by page; poisoned where not handed out. */
 void *qtest_alloc(struct qtest_machine *m, size_t size);
