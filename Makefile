@@ -8,6 +8,7 @@
 #                            BUS=pci|mmio MODE=irq|poll; make run-gui opens
 #                            the window
 #   make demo-host           the same demo on the fake device
+#   make fuzz                libFuzzer, FUZZ_SECONDS=60 for each harness
 #   make lint, coverage, bench, clean
 #
 # CC=, CROSS_COMPILE=, CFLAGS= and V=1 do what they do elsewhere.

@@ -37,7 +37,8 @@ def host_programs() -> list[list[str]]:
                for p in sorted((ROOT / "tests" / d).glob("test_*.py"))
                if p.name not in WITH_QEMU]
     demo = [sys.executable, str(ROOT / "tests/kernel/demo_test.py"), "host"]
-    return built + scripts + [demo]
+    fuzz = [str(ROOT / "build/test/fuzz_smoke"), "tests/fuzz/corpus.txt"]
+    return built + [fuzz] + scripts + [demo]
 
 
 def guest_programs() -> list[list[str]]:

@@ -91,6 +91,11 @@ needs() {
         ;;
     coverage) needs test-host ;;
     bench) needs demo-host; want valgrind valgrind ;;
+    fuzz)
+        host_cc
+        want clang clang
+        fuzzer
+        ;;
     proof) needs demo-host; want cbmc cbmc ;;
     clean) ;;
     *) cc ;;
@@ -103,6 +108,14 @@ window() {
         [ -e "$dir/ui-gtk.so" ] && return 0
     done
     want /usr/lib/qemu/ui-gtk.so qemu-system-gui
+}
+
+# libFuzzer comes with clang, or with its runtime library alone
+fuzzer() {
+    for lib in /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a; do
+        [ -e "$lib" ] && return 0
+    done
+    want /usr/lib/libclang_rt.fuzzer.a libclang-rt-14-dev libclang-rt-dev
 }
 
 # The first of the names that can be installed.
