@@ -11,6 +11,7 @@
 #                            the window
 #   make demo-host           the same demo on the fake device
 #   make proof               memory-order models, static proofs (minutes)
+#   make fuzz                libFuzzer, FUZZ_SECONDS=60 for each harness
 #   make lint, coverage, bench, clean
 #
 # CC=, CROSS_COMPILE=, CFLAGS= and V=1 do what they do elsewhere.

@@ -42,7 +42,8 @@ def host_programs() -> list[list[str]]:
                if p.name not in WITH_QEMU]
     demo = [sys.executable, str(ROOT / "tests/kernel/demo_test.py"), "host"]
     barriers = [sys.executable, str(ROOT / "tests/proof/barriers_test.py")]
-    return built + scripts + [demo, barriers]
+    fuzz = [str(ROOT / "build/test/fuzz_smoke"), "tests/fuzz/corpus.txt"]
+    return built + [fuzz] + scripts + [demo, barriers]
 
 
 def guest_programs() -> list[list[str]]:

@@ -102,6 +102,11 @@ needs() {
         want z3 z3
         want why3 why3
         ;;
+    fuzz)
+        host_cc
+        want clang clang
+        fuzzer
+        ;;
     clean) ;;
     *) cc ;;
     esac
@@ -113,6 +118,14 @@ window() {
         [ -e "$dir/ui-gtk.so" ] && return 0
     done
     want /usr/lib/qemu/ui-gtk.so qemu-system-gui
+}
+
+# libFuzzer comes with clang, or with its runtime library alone
+fuzzer() {
+    for lib in /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a; do
+        [ -e "$lib" ] && return 0
+    done
+    want /usr/lib/libclang_rt.fuzzer.a libclang-rt-14-dev libclang-rt-dev
 }
 
 # The first of the names that can be installed.

@@ -119,7 +119,50 @@ $(foreach t,$(TSAN_TESTS),$(eval $(call tsan_test,$t)))
 -include $(HOST_LIB_OBJS:.o=.d)
 .SECONDARY:
 
-HOST_ALL := $(HOST_TESTS) $(HOST_HELPERS) $(TSAN_TESTS) $(DEMO_HOST) $(LIB)
+# ---- Fuzzing: device behaviour is the input -------------------------------------
+
+FUZZ_SRCS := $(filter-out %/fuzz_target.c %/fuzz_smoke.c,\
+	$(wildcard tests/fuzz/*.c)) tests/kernel/responder.c
+FUZZ_CORPUS := tests/fuzz/corpus.txt
+FUZZ_SMOKE := $(HOST_OUT)/fuzz_smoke
+FUZZ_SMOKE_OBJS := $(patsubst %.c,$(HOST_OUT)/%.o,$(FUZZ_SRCS) \
+	tests/fuzz/fuzz_smoke.c)
+$(FUZZ_SMOKE): $(FUZZ_SMOKE_OBJS) $(VDRV_SRCS:./%.c=$(HOST_OUT)/%.o)
+	@echo "  LD    $@"
+	$(Q)$(HOST_CC) $(SAN) -o $@ $^
+-include $(FUZZ_SMOKE_OBJS:.o=.d)
+
+# libFuzzer: each harness for FUZZ_SECONDS, or those of FUZZ alone.  What it
+# learns stays in build/fuzz/corpus; what it finds in build/fuzz.
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 60
+FUZZ ?= ring mmio pci config blk net_rx net_tx gpu edid responder session
+FUZZ_OUT := build/fuzz
+FUZZ_SAN := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+FUZZ_OBJS := $(patsubst %.c,$(FUZZ_OUT)/%.o,$(FUZZ_SRCS) \
+	tests/fuzz/fuzz_target.c $(VDRV_SRCS:./%=%))
+$(FUZZ_OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(filter-out $(SAN),$(HOST_CFLAGS)) $(FUZZ_SAN) -MMD -MP \
+	    -c -o $@ $<
+$(FUZZ_OUT)/fuzz: $(FUZZ_OBJS)
+	@echo "  LD    $@"
+	$(Q)$(FUZZ_CC) $(FUZZ_SAN) -o $@ $^
+-include $(FUZZ_OBJS:.o=.d)
+
+.PHONY: fuzz
+fuzz: $(FUZZ_OUT)/fuzz $(FUZZ_SMOKE)
+	$(Q)mkdir -p $(FUZZ_OUT)/corpus
+	$(Q)$(FUZZ_SMOKE) $(FUZZ_CORPUS) -o $(FUZZ_OUT)/corpus >/dev/null
+	$(Q)for h in $(FUZZ); do \
+	    FUZZ_HARNESS=$$h $(FUZZ_OUT)/fuzz -max_total_time=$(FUZZ_SECONDS) \
+	        -max_len=1100 -timeout=10 -artifact_prefix=$(FUZZ_OUT)/$$h- \
+	        $(FUZZ_OUT)/corpus/$$h >$(FUZZ_OUT)/$$h.log 2>&1 || \
+	        { tail -40 $(FUZZ_OUT)/$$h.log; exit 1; }; \
+	    echo "$$h: $$(tail -1 $(FUZZ_OUT)/$$h.log)"; \
+	done
+
+HOST_ALL := $(HOST_TESTS) $(FUZZ_SMOKE) $(HOST_HELPERS) $(TSAN_TESTS) $(DEMO_HOST) $(LIB)
 .PHONY: test-host
 test-host: $(HOST_ALL)
 	$(Q)$(PYTHON) tests/run_tests.py host
