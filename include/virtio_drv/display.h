@@ -13,8 +13,8 @@
  * any offset (flip and pan), flushed by arrays of rectangles, and detached.
  * A blocking call is submit and poll, so both ways mix.
  *
- * When the kernel dies: with interrupts off and the other CPUs stopped, wherever
- * they were, in this library too,
+ * When the kernel dies: with interrupts off and the other CPUs stopped,
+ * wherever they were, in this library too,
  *
  *     if (vdrv_display_panic(dpy) == VDRV_OK) {
  *         fb = vdrv_display_fb(dpy, 0);
@@ -506,10 +506,12 @@ int vdrv_display_hide_cursor(struct vdrv_display *dpy, uint32_t head);
  * returned to.  The device is reset and started again; no pending request
  * ends, no callback runs, nothing is unmapped, the caller's framebuffers are
  * forgotten as they are.  Heads show the framebuffers of the library's again,
- * as after vdrv_start(); where there are none, attach a new one.  From now on the HAL's wait and wake are not
- * called.  It may be called again, also after an error.  UNSUPPORTED; STUCK;
- * BAD_STATE: not initialised; errors as for vdrv_start(). [alone], in that
- * everybody else is stopped, in whatever place
+ * as after vdrv_start(); where there are none, attach a new one.  From now on
+ * the HAL's wait and wake are not called, and neither is its dma_alloc, nor
+ * dma_map for framebuffers of the library's; it needs the clock, or poll_limit,
+ * to be bounded.  It may be called again, also after an error.
+ * UNSUPPORTED; STUCK; BAD_STATE: not initialised; errors as for vdrv_start().
+ * [alone], in that everybody else is stopped, in whatever place
  */
 int vdrv_display_panic(struct vdrv_display *dpy);
 
