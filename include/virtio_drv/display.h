@@ -507,10 +507,11 @@ int vdrv_display_hide_cursor(struct vdrv_display *dpy, uint32_t head);
  * ends, no callback runs, nothing is unmapped, the caller's framebuffers are
  * forgotten as they are.  Heads show the framebuffers of the library's again,
  * as after vdrv_start(); where there are none, attach a new one.  From now on
- * the HAL's wait and wake are not called.  It may be called again, also
- * after an error.  UNSUPPORTED; STUCK;
- * BAD_STATE: not initialised; errors as for vdrv_start(). [alone], in that
- * everybody else is stopped, in whatever place
+ * the HAL's wait and wake are not called, and neither is its dma_alloc, nor
+ * dma_map for framebuffers of the library's; it needs the clock, or poll_limit,
+ * to be bounded.  It may be called again, also after an error.
+ * UNSUPPORTED; STUCK; BAD_STATE: not initialised; errors as for vdrv_start().
+ * [alone], in that everybody else is stopped, in whatever place
  */
 int vdrv_display_panic(struct vdrv_display *dpy);
 

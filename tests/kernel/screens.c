@@ -21,6 +21,8 @@
 #define BATCH  8u
 #define BOX    32u
 #define SIDE   64u /* of the largest dirty rectangle */
+#define PIECE  16384u
+#define PIECES 16u
 #define MAX_X  1280u
 #define MAX_Y  800u
 #define CURSOR VDRV_DISPLAY_CURSOR_SIZE
@@ -141,15 +143,18 @@ static void dot(struct vdrv_fb *fb, uint32_t x, uint32_t y, uint32_t rgb)
     ((uint32_t *)fb->base)[(size_t)y * (fb->pitch / 4) + x] = pack(fb, rgb);
 }
 
+static uint32_t colour(uint32_t seed, uint32_t x, uint32_t y)
+{
+    const uint32_t v = (seed + x * 0x9e3779b1u) ^ (y * 0x85ebca6bu);
+
+    return (v ^ v >> 15) & 0xffffffu;
+}
+
 static void paint(struct vdrv_fb *fb, uint32_t seed)
 {
     for (uint32_t y = 0; y < fb->height; y++) {
-        for (uint32_t x = 0; x < fb->width; x++) {
-            uint32_t v = (seed + x * 0x9e3779b1u) ^ (y * 0x85ebca6bu);
-
-            v ^= v >> 15;
-            dot(fb, x, y, v & 0xffffffu);
-        }
+        for (uint32_t x = 0; x < fb->width; x++)
+            dot(fb, x, y, colour(seed, x, y));
     }
 }
 
@@ -230,6 +235,54 @@ static int order_paint(const uint32_t *a)
 static int order_mode(const uint32_t *a)
 {
     return vdrv_display_set_mode(dpy, a[0], a[1], a[2], NULL);
+}
+
+/* Two framebuffers of ours: rows with padding, in pieces that lie the wrong way
+   round. */
+static struct vdrv_fb ours[2];
+
+static int attach_ours(struct vdrv_fb *fb, uint32_t i)
+{
+    static uint8_t memory[2][PIECES * PIECE];
+    static struct vdrv_seg seg[2][PIECES];
+
+    for (uint32_t n = 0; n < PIECES; n++)
+        seg[i][n] = vdrv_seg_out(memory[i] + (PIECES - 1 - n) * PIECE, PIECE);
+    memset(fb, 0, sizeof(*fb));
+    fb->width = 250;
+    fb->height = 250;
+    fb->pitch = 1024;
+    fb->segs = seg[i];
+    fb->nsegs = PIECES;
+    return vdrv_display_attach(dpy, fb);
+}
+
+/* f SEED X Y: shows a part of the one framebuffer, then of the other. */
+static int order_flip(const uint32_t *a)
+{
+    struct vdrv_fb *fb = &ours[a[0] & 1];
+    struct vdrv_display_request req = {.op = VDRV_DISPLAY_SCANOUT,
+                                       .fb = fb,
+                                       .x = a[1],
+                                       .y = a[2],
+                                       .width = 200,
+                                       .height = 150};
+    int err = VDRV_OK;
+
+    if (fb->state == VDRV_FB_DETACHED)
+        err = attach_ours(fb, a[0] & 1);
+    for (uint32_t y = 0; y < fb->height; y++) {
+        for (uint32_t x = 0; x < fb->width; x++) {
+            const uint32_t at_byte = y * fb->pitch + x * 4;
+            uint8_t *p = fb->segs[at_byte / PIECE].ptr;
+            const uint32_t v = pack(fb, colour(a[0], x, y));
+
+            memcpy(p + at_byte % PIECE, &v, 4);
+        }
+    }
+    if (err == VDRV_OK)
+        err = vdrv_display_execute(dpy, &req);
+    return err == VDRV_OK ? vdrv_display_flush(dpy, 0) : err;
 }
 
 static int finish(struct vdrv_display_request *req)
@@ -465,7 +518,7 @@ static const struct order {
     {'i', order_init},    {'l', order_list},   {'p', order_paint},
     {'m', order_mode},    {'r', order_rects},  {'c', order_changes},
     {'a', order_animate}, {'k', order_cursor}, {'w', order_wait},
-    {'x', order_panic},
+    {'x', order_panic},   {'f', order_flip},
 };
 
 /* Reads a line; the numbers behind the letter, 0 where there is none. */

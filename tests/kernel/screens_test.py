@@ -266,6 +266,22 @@ def animate() -> None:
         vm.end()
 
 
+def flips() -> None:
+    """Memory of the guest's own, in pieces: flip and pan."""
+    with Guest() as vm:
+        vm.up()
+        for seed, x, y in ((2, 0, 0), (3, 50, 100), (4, 7, 1), (5, 0, 99)):
+            vm.order("f", seed, x, y)
+            whole, part = Canvas(250, 250), Canvas(200, 150)
+            whole.paint(seed)
+            for row in range(150):
+                at = (y + row) * 250 + x
+                part.screen[row * 200:row * 200 + 200] = \
+                    whole.screen[at:at + 200]
+            vm.shows(part)
+        vm.end()
+
+
 def changes() -> None:
     with Guest() as vm:
         vm.up(maximum=1)
@@ -484,7 +500,7 @@ def cases():
         kind = "virtio-gpu-" + ("pci" if bus == "pci" else "device")
         yield f"{kind} {arch}", arch, device, (arch, bus)
     yield "virtio-vga x86_64", "x86_64", device, ("x86_64", "pci", True)
-    for fn in (formats, dirty, heads, animate, changes, edid, hostmem,
+    for fn in (formats, dirty, heads, animate, flips, changes, edid, hostmem,
                sharing, cursor, resized):
         yield fn.__name__, "x86_64", fn, ()
     for arch, bus, fuse in (("x86_64", "pci", 1), ("x86_64", "pci", 12),
