@@ -200,7 +200,8 @@ static void use(struct disk *d, const struct job *j, int change, int on)
         if (change)
             d->users[j->req.block + i] = on ? -1 : 0;
         else
-            d->users[j->req.block + i] += on ? 1 : -1;
+            d->users[j->req.block + i] =
+                (int8_t)(d->users[j->req.block + i] + (on ? 1 : -1));
     }
 }
 

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -531,30 +532,61 @@ struct vdrv_transport *qtest_find(struct qtest_machine *m, uint32_t type)
 
 /* ---- Faults ------------------------------------------------------------- */
 
-/*
- * In a split ring, after up to `good` entries that the driver has not yet told
- * of, one that names no descriptor.  (An index that runs too far ahead would do
- * too, but QEMU first repeats what old entries say, writes among them.)  In a
- * packed one, a descriptor without a length in front.
- */
-void qtest_spoil(struct qtest_machine *m, struct vdrv_queue *q, uint32_t good)
+static void notify(struct qtest_machine *m, const struct vdrv_queue *q)
 {
     const struct vdrv_notify *n = &q->notify;
 
-    if (q->kind == &vdrv_queue_split) {
-        volatile uint16_t *avail = q->driver;
-        const uint16_t at = (uint16_t)(avail[1] + good);
-
-        avail[2 + (at & q->mask)] = 0xffff;
-        __sync_synchronize();
-        avail[1] = (uint16_t)(at + 1u);
-    } else {
-        static const uint8_t bad[16] = {[14] = 0x80};
-
-        memcpy(q->desc, bad, sizeof(bad));
-    }
     __sync_synchronize();
     reg_write(m, n->space, n->addr, n->width, n->value);
+}
+
+/*
+ * After `good` entries that the driver has not yet told of, one that names no
+ * descriptor.  (An index that runs too far ahead would do too, but QEMU first
+ * repeats what old entries say, writes among them.)
+ */
+static void spoil_split(struct qtest_machine *m, struct vdrv_queue *q,
+                        uint32_t good)
+{
+    volatile uint16_t *avail = q->driver;
+    const uint16_t at = (uint16_t)(avail[1] + good);
+
+    avail[2 + (at & q->mask)] = 0xffff;
+    __sync_synchronize();
+    avail[1] = (uint16_t)(at + 1u);
+    notify(m, q);
+}
+
+static off_t complaints(const struct qtest_machine *m)
+{
+    struct stat st;
+
+    return fstat(m->errors, &st) == 0 ? st.st_size : 0;
+}
+
+/*
+ * A descriptor without a length, in front.  QEMU 7.2 then looks at it forever,
+ * and answers nobody, until it is taken away.
+ */
+static void spoil_packed(struct qtest_machine *m, struct vdrv_queue *q)
+{
+    static const uint8_t bad[16] = {[14] = 0x80}; /* available */
+    const uint64_t until = qtest_now() + 5000000;
+    const off_t before = complaints(m);
+
+    memcpy(q->desc, bad, sizeof(bad));
+    notify(m, q);
+    for (uint32_t i = 0; complaints(m) == before && qtest_now() < until; i++)
+        qtest_pause(i);
+    ((volatile uint8_t *)q->desc)[14] = 0;
+}
+
+void qtest_spoil(struct qtest_machine *m, struct vdrv_queue *q, uint32_t good)
+{
+    if (q->kind == &vdrv_queue_split)
+        spoil_split(m, q, good);
+    else
+        spoil_packed(m, q);
 }
 
 int qtest_ask_reset(struct vdrv_transport *t)

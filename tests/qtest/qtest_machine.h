@@ -146,7 +146,8 @@ void qtest_free(struct qtest_machine *m, void *ptr, size_t size);
 /*
  * Puts nonsense into a queue, and notifies the device.  Before it, the device
  * sees `good` requests that were submitted and not kicked; there must be more
- * of them than that.
+ * of them than that.  A packed ring must be at its start, and `good` is not
+ * looked at.
  */
 void qtest_spoil(struct qtest_machine *m, struct vdrv_queue *q, uint32_t good);
 /* Waits until the device asks for a reset. */

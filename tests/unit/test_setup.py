@@ -68,6 +68,14 @@ def test_several() -> None:
     assert {"python3", "valgrind"} <= got, got
 
 
+def test_qemu() -> None:
+    """QEMU without cross compilers, where the host build drives it."""
+    for goal in ("test-qtest", "soak"):
+        got = packages(goal, have=("gcc", "ar", "python3"))
+        assert {"qemu-system-x86", "qemu-system-arm"} <= got, got
+        assert not any(p.startswith("gcc-") for p in got), got
+
+
 def test_nothing_to_do() -> None:
     have = ("gcc", "ar", "python3", "qemu-system-x86_64",
             "x86_64-linux-gnu-gcc")
