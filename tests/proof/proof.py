@@ -80,12 +80,110 @@ def spin(model: str, mutant: str) -> Result | None:
                      str(ROOT / HERE / f"spin_{model}.pml")], timeout=LIMIT)
     errors = re.search(r"errors: (\d+)", out)
     if code or errors is None or "too small" in out:
-        return None if print(tail(out)) is None else None
+        print(tail(out))
+        return None
     states = re.search(r"(\d+) states, stored", out)
     why = re.search(r"pan:\d+: (.*?) \(at", out)
     if errors.group(1) == "0":
         return True, f"{states.group(1) if states else '?'} states"
     return False, why.group(1) if why else "error"
+
+
+# ---- Frama-C Eva -------------------------------------------------------------
+
+SPLIT, BLK = "src/queue/vdrv_split.c", "src/device/vdrv_blk_config.c"
+NET_CFG = "src/device/vdrv_net_config.c"
+NET_HDR = "src/device/vdrv_net_header.c"
+GPU, EDID = "src/device/vdrv_gpu_cmd.c", "src/device/vdrv_edid.c"
+PCI = "src/transport/vdrv_pci_check.c"
+EVA_FILES = {"blk_config": BLK, "net_config": NET_CFG, "net_header": NET_HDR,
+             "gpu_response": GPU, "edid": EDID, "pci": PCI}
+# Name: the mutants that must raise an alarm.
+EVA = {"split 1": [], "split 2": ["ID", "MAX"], "split 8": ["ID"],
+       "blk_config": ["SIZE", "EXP"], "net_config": ["MTU"],
+       "net_header": ["HINT", "CSUM"], "gpu_response": ["SHORT"],
+       "edid": ["CTA", "ROOM"], "pci": ["NOTIFY"]}
+# A check, and what stands in its place when it is taken out.
+CHECKS = {
+    "ID": (SPLIT, "if (unlikely(id > mask))", "if (false)"),
+    "MAX": (SPLIT, "n = n < max ? n : max;", ""),
+    "SIZE": (BLK, "size < BLOCK_MIN || size > BLOCK_MAX ||", "false &&"),
+    "EXP": (BLK, "if (exp < 32)", "if (true)"),
+    "MTU": (NET_CFG, "if (info->mtu < VIRTIO_NET_MTU_MIN)", "if (false)"),
+    "HINT": (NET_HDR, "h->hdr_len <= len ? h->hdr_len : 0", "h->hdr_len"),
+    "CSUM": (NET_HDR, "(uint32_t)h->csum_start + h->csum_offset + 2u > len",
+             "false"),
+    "SHORT": (GPU, "if (len < sizeof(*hdr))", "if (false)"),
+    "CTA": (EDID, "if (at + 1 + len > end)", "if (false)"),
+    "ROOM": (EDID, "if (out->nmodes == VDRV_EDID_MODES_MAX)", "if (false)"),
+    "EDGE": ("src/trait/vdrv_block.c",
+             "return len < in_block ? len : in_block;", "return in_block;"),
+    "WINDOW": ("src/queue/vdrv_queue.c",
+               "off < hal->direct_size && len <= hal->direct_size - off",
+               "off < hal->direct_size"),
+    "LAYOUT": (SPLIT, "part[1] = sizeof(struct virtq_desc) * size;",
+               "part[1] = sizeof(uint64_t) * size;"),
+    "NOTIFY": (PCI, "if (at + width > notify->size)", "if (false)"),
+}
+
+
+def tree(name: str, mutant: str) -> Path:
+    """A copy of the sources, without one check."""
+    where = OUT / f"eva_{name.replace(' ', '_')}_{mutant.lower()}"
+    shutil.rmtree(where, ignore_errors=True)
+    for part in ("src", "include", HERE):
+        shutil.copytree(ROOT / part, where / part)
+    if mutant != "NONE":
+        path, check, instead = CHECKS[mutant]
+        text = (where / path).read_text()
+        if text.count(check) != 1:
+            raise RuntimeError(f"{path}: where is {check}?")
+        (where / path).write_text(text.replace(check, instead))
+    return where
+
+
+def eva(name: str, mutant: str) -> Result | None:
+    where = tree(name, mutant)
+    kind, _, size = name.partition(" ")
+    harness = "eva_split.c" if size else "eva_checks.c"
+    includes = f"-I{where}/include -include {where}/{HERE}/eva_builtins.h"
+    code, out = run(
+        ["frama-c", "-c11", "-machdep", "gcc_x86_64",
+         f"-cpp-extra-args={includes} -DSIZE={size or 1}", "-pp-annot", "-eva",
+         "-eva-precision", "3", "-eva-min-loop-unroll", "5",
+         "-main", f"check_{kind}", str(where / HERE / harness),
+         str(where / EVA_FILES.get(kind, SPLIT))], timeout=LIMIT)
+    alarms = re.search(r"(\d+) alarms? generated", out)
+    if code or alarms is None:
+        print(tail(out))
+        return None
+    # What the harness asserts is proved, too.
+    said = re.findall(r"\[eva:alarm\] \S*/(\S+:\d+): Warning: *\n *(.*)", out)
+    bad = [f"{where} {what}" for where, what in said]
+    if alarms.group(1) == "0" and not bad:
+        return True, "0 alarms"
+    return False, bad[0] if bad else f"{alarms.group(1)} alarms"
+
+
+# ---- Frama-C WP --------------------------------------------------------------
+
+WP = {"edge_of": ["EDGE"], "in_window": ["WINDOW"], "split_layout": ["LAYOUT"]}
+
+
+def wp(name: str, mutant: str) -> Result | None:
+    where = tree(name, mutant)
+    includes = f"-I{where}/include -include {where}/{HERE}/eva_builtins.h"
+    code, out = run(
+        ["frama-c", "-c11", "-machdep", "gcc_x86_64", "-pp-annot",
+         f"-cpp-extra-args={includes}", "-wp", "-wp-rte", "-wp-prover", "z3",
+         "-wp-timeout", "10", "-wp-fct", name,
+         str(where / HERE / "wp_leaves.c")], timeout=LIMIT)
+    goals = re.search(r"Proved goals: +(\d+) / (\d+)", out)
+    if code or goals is None:
+        print(tail(out))
+        return None
+    return goals.group(1) == goals.group(2), f"{goals.group(1)} of " \
+        f"{goals.group(2)} goals"
 
 
 # ---- All of it -----------------------------------------------------------------
@@ -134,6 +232,11 @@ def main() -> int:
                 r.tally.case("relacy: build", [tail(out)])
     r.group("relacy", there, "no relacy-dev or g++ here", RELACY, relacy)
     r.group("spin", have("spin") and have("cc"), "no spin here", SPIN, spin)
+    r.group("eva", have("frama-c"), "no frama-c here", EVA, eva)
+    prover = have("frama-c") and have("why3") and have("z3")
+    if prover and r.wanted("wp"):
+        run(["why3", "config", "detect"])
+    r.group("wp", prover, "frama-c, why3 and z3 are not all here", WP, wp)
     return r.tally.close()
 
 
