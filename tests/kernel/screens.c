@@ -429,7 +429,8 @@ static int order_wait(const uint32_t *a)
 
 /* ---- Panic --------------------------------------------------------------- */
 
-static uint32_t fuse; /* interrupts until the kernel dies */
+static uint32_t fuse; /* interrupts, or callbacks, until the kernel dies */
+static bool in_callback;
 
 static void letters(struct vdrv_fb *fb, uint32_t x, uint32_t y, const char *s)
 {
@@ -442,11 +443,16 @@ static void letters(struct vdrv_fb *fb, uint32_t x, uint32_t y, const char *s)
     }
 }
 
-/* The end, in an interrupt handler, whatever it has interrupted. */
+/* The end, in an interrupt handler, whatever it has interrupted, or in a
+   callback of the driver. */
 static void die(void)
 {
-    int err = vdrv_display_panic(dpy);
-    struct vdrv_fb *fb = vdrv_display_fb(dpy, 0);
+    struct vdrv_fb *fb;
+    int err;
+
+    arch_irq_disable();
+    err = vdrv_display_panic(dpy);
+    fb = vdrv_display_fb(dpy, 0);
 
     if (err == VDRV_OK && fb != NULL) {
         const struct vdrv_rect all = {0, 0, fb->width, fb->height};
@@ -464,16 +470,20 @@ static void die(void)
 static void interrupt(void *arg)
 {
     (void)arg;
-    if ((vdrv_irq(&dpy->dev, 0) & VDRV_CAUSE_QUEUE) != 0 && --fuse == 0)
+    if ((vdrv_irq(&dpy->dev, 0) & VDRV_CAUSE_QUEUE) != 0 && !in_callback &&
+        --fuse == 0)
         die();
 }
 
 static void flushed(struct vdrv_display_request *req)
 {
     ++*(volatile uint32_t *)req->user;
+    if (in_callback && --fuse == 0)
+        die();
 }
 
-/* x COUNT: draws on and on with interrupts, and dies in the COUNT-th. */
+/* x COUNT CALLBACK: draws on and on with interrupts, and dies in the COUNT-th of
+   them, or of the callbacks. */
 static int order_panic(const uint32_t *a)
 {
     static struct vdrv_display_request req[2];
@@ -482,6 +492,7 @@ static int order_panic(const uint32_t *a)
     int err = VDRV_OK;
 
     fuse = a[0];
+    in_callback = a[1] != 0;
     memset(req, 0, sizeof(req));
     arch_irq_attach(line, interrupt, NULL);
     /* A line that rose while it was masked would never fall again. */

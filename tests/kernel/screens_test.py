@@ -354,10 +354,10 @@ def hostmem() -> None:
         vm.end()
 
 
-def panic(arch: str, bus: str, fuse: int) -> None:
+def panic(arch: str, bus: str, fuse: int, callback: int) -> None:
     with Guest(arch, bus) as vm:
         vm.up()
-        vm.send(f"x {fuse}\n")
+        vm.send(f"x {fuse} {callback}\n")
         said = vm.expect(r"^(dead: .*|FAILED.*)\n", 30)
         canvas = Canvas(*SIZE)
         canvas.fill(0, 0, *SIZE, 0x0000AA)
@@ -506,7 +506,10 @@ def cases():
     for arch, bus, fuse in (("x86_64", "pci", 1), ("x86_64", "pci", 12),
                             ("x86_64", "mmio", 17), ("riscv64", "mmio", 5),
                             ("aarch64", "pci", 9)):
-        yield f"panic {arch} {bus} {fuse}", arch, panic, (arch, bus, fuse)
+        yield (f"panic {arch} {bus} interrupt {fuse}", arch, panic,
+               (arch, bus, fuse, 0))
+    yield ("panic x86_64 pci callback 8", "x86_64", panic,
+           ("x86_64", "pci", 8, 1))
 
 
 def main() -> int:
