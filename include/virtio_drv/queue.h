@@ -218,7 +218,7 @@ int vdrv_queue_reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max);
  */
 int vdrv_queue_arm(struct vdrv_queue *q, uint32_t mode);
 
-/* Chains that the device holds. [queue] */
+/* Chains that the device holds; 0 when the queue is broken. [queue] */
 uint32_t vdrv_queue_outstanding(const struct vdrv_queue *q);
 
 /* Would reap find something, good or bad?  False when broken. [queue] */
