@@ -269,7 +269,6 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
 
     if (q->table_map == NULL) /* nothing can be mapped: say why */
         return add_mapped(q, seg, nout, nin);
-    map = q->table_map + base;
     err = vdrv__queue_map_table(q, number, &r);
     if (err == VDRV__TABLE_FULL) /* as a plain chain */
         return add_mapped(q, seg, nout, nin);

@@ -432,6 +432,8 @@ static void change_state(struct fuzz_machine *m)
         m->stuck = true;
     else if (how == 3)
         m->stuck = false;
+    else
+        m->flap = !m->flap;
     if (m->status == 0 || m->status == 0xff)
         fuzz__reset(m);
 }

@@ -313,4 +313,11 @@ void fuzz_seed_edid(fuzz_emit *emit, void *ctx)
     data[131] = 4;
     memcpy(data + 133, data + 55, 18);
     emit(ctx, data, sizeof(data));
+    /* Data blocks of 32, 32, 32 and 26 bytes, and one of more than is left. */
+    data[131] = 127;
+    for (uint32_t at = 4; at < 100; at += 32)
+        data[129 + at] = 31;
+    data[129 + 100] = 25;
+    data[129 + 126] = 2u << 5 | 31u;
+    emit(ctx, data, sizeof(data));
 }

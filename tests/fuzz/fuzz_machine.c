@@ -362,6 +362,7 @@ void fuzz_behave(struct fuzz_machine *m)
     m->good = true;
     m->gone = false;
     m->stuck = false;
+    m->flap = false;
     m->fail_map = 0;
     m->fail_alloc = 0;
 }

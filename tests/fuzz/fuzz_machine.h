@@ -105,6 +105,7 @@ struct fuzz_machine {
     bool lied;
     bool gone;
     bool stuck; /* a reset does not end */
+    bool flap;  /* the configuration changes at each look */
     uint8_t config[FUZZ_CONFIG];
     uint8_t cfg[256]; /* PCI configuration space */
     uint64_t bar_mask[6];

@@ -161,9 +161,9 @@ static void snapshot(struct fuzz_machine *m, struct vdrv_transport *t)
 {
     struct vdrv_config_field field[4];
     uint8_t *image;
-    const uint32_t size = fuzz_u8(&m->in);
+    const uint32_t size = fuzz_u16(&m->in) % 400;
     const uint32_t n = fuzz_pick(&m->in, 5);
-    bool read[256] = {false};
+    bool read[512] = {false};
     int err;
 
     image = malloc(size + 1u);
@@ -176,14 +176,15 @@ static void snapshot(struct fuzz_machine *m, struct vdrv_transport *t)
             (uint16_t)((uint32_t)fuzz_u8(&m->in) >> shift << shift);
         field[i].count = (uint8_t)fuzz_pick(&m->in, 9);
         for (uint32_t k = 0; k < (uint32_t)field[i].width * field[i].count; k++)
-            read[(field[i].offset + k) % 256] = true;
+            read[(field[i].offset + k) % 512] = true;
     }
+    m->flap = fuzz_pick(&m->in, 8) == 7;
     fuzz_enter(m);
     err = vdrv_transport_config(t, field, n, image, size);
     for (uint32_t i = 0; i < size; i++) {
         if (!read[i])
             FUZZ_CHECK(image[i] == 0xee);
-        else if (err == VDRV_OK && !m->lied)
+        else if (err == VDRV_OK && !m->lied && !m->foreign && i < FUZZ_CONFIG)
             FUZZ_CHECK(image[i] == m->config[i]);
     }
     FUZZ_CHECK(image[size] == 0xee);
@@ -260,8 +261,13 @@ static void check_mapped(const struct fuzz_machine *m)
 static void change_image(struct fuzz_machine *m)
 {
     for (uint32_t n = fuzz_pick(&m->in, 64); n > 0; n--) {
-        const uint8_t at = fuzz_u8(&m->in), byte = fuzz_u8(&m->in);
+        static const uint8_t caps[] = {0x40, 0x50, 0x64, 0x74, 0x84};
+        uint8_t at = fuzz_u8(&m->in), byte = fuzz_u8(&m->in);
 
+        if (at >= 0xc0) { /* a link of the list, to where one is */
+            at = caps[at % 5] + 1;
+            byte = caps[byte % 5];
+        }
         m->foreign |= m->cfg[at] != byte;
         m->cfg[at] = byte;
     }

@@ -164,6 +164,7 @@ static uint32_t reg_get(struct fuzz_machine *m, enum reg reg)
     case REG_STATUS:
         return m->status;
     case REG_GENERATION:
+        m->generation += m->flap;
         return m->generation & 0xffu;
     case REG_FEATURE:
         return m->dev_sel < 2 ? (uint32_t)(m->offered >> 32 * m->dev_sel) : 0;

@@ -43,7 +43,7 @@ void fuzz_seed_frames(fuzz_emit *emit, void *ctx)
                     2,    0,    0,    0,    0,    1,    2, 0,
                     0,    0,    0,    2,    8,    0, /* Ethernet */
                     0x45, 0,    0,    40,   0,    0,    0, 0,
-                    64,   6,    0x62, 0xbe,                    /* IP */
+                    64,   6,    0x62, 0xc0,                    /* IP */
                     10,   0,    2,    2,    10,   0,    2, 15, /* from, to */
                     0x12, 0x34, 0,    80,   0,    0,    0, 1,
                     0,    0,    0,    0, /* ports, sequence */
