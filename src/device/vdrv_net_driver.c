@@ -356,13 +356,14 @@ static uint32_t size_of(const struct vdrv_virtio_net_config *cfg)
 
 static uint32_t max_segs_of(const struct vdrv_virtio_net_config *cfg)
 {
-    const uint32_t n = cfg->max_segs != 0 ? cfg->max_segs : DEFAULT_MAX_SEGS;
+    uint32_t n = cfg->max_segs != 0 ? cfg->max_segs : DEFAULT_MAX_SEGS;
 
-    uint32_t most =
-        size_of(cfg) < VIRTQ_SIZE_MAX ? size_of(cfg) : VIRTQ_SIZE_MAX;
-
-    most = most > 1 ? most - 1 : 1; /* 2.7.5.3.1: and a header */
-    return n < most ? n : most;
+    if (n > VIRTQ_SIZE_MAX - 1)
+        n = VIRTQ_SIZE_MAX - 1;
+    /* 2.7.5.3.1: with a header, no more than the queue has entries. */
+    if (n + 1 > size_of(cfg))
+        n = size_of(cfg) > 1 ? size_of(cfg) - 1 : 1;
+    return n;
 }
 
 /* Segments of the longest chain of a queue: a header, and the frame's parts. */
