@@ -479,15 +479,15 @@ static void unmap_chain(struct vdrv_queue *q, uint32_t at)
 /*
  * A length that the fast check refused.  2.7.8.2: a chain without writable
  * part has length 0, but many devices say something else: that is harmless
- * and counted.
+ * and counted.  Legacy devices get it wrong for others, too (2.7.8.1).
  */
 static bool excuse_length(struct vdrv_queue *q, const struct vdrv_queue_slot *s,
                           uint32_t *len)
 {
-    if (s->limit != 1)
+    if (s->limit != 1 && (s->limit == 0 || q->kind->lenient == 0))
         return false;
     q->stats.bad_len++;
-    *len = 0;
+    *len = s->limit - 1;
     return true;
 }
 
@@ -551,21 +551,10 @@ static int reap_mapped(struct vdrv_queue *q, struct vdrv_used *out,
     return reap_some(q, out, max, true);
 }
 
-bool vdrv_queue_drain(struct vdrv_queue *q, void **cookie)
+static void split_unmap(struct vdrv_queue *q, uint32_t number)
 {
-    while (q->drained < q->size) {
-        const uint32_t head = q->drained++;
-        struct vdrv_queue_slot *s = &q->slot[head];
-
-        if (s->limit == 0)
-            continue;
-        s->limit = 0;
-        if ((s->chain & CHAIN_MAPPED) != 0)
-            unmap_chain(q, AT(head));
-        *cookie = q->cookie[head];
-        return true;
-    }
-    return false;
+    if ((q->slot[number].chain & CHAIN_MAPPED) != 0)
+        unmap_chain(q, AT(number));
 }
 
 /* ---- Interrupt suppression ---------------------------------------------- */
@@ -632,4 +621,5 @@ const struct vdrv_queue_kind vdrv_queue_split = {
     .arm = split_arm,
     .outstanding = split_outstanding,
     .pending = split_pending,
+    .unmap = split_unmap,
 };
