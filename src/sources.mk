@@ -29,6 +29,7 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	queue/vdrv_packed.c \
 	queue/vdrv_queue.c \
 	queue/vdrv_split.c \
+	queue/vdrv_split_legacy.c \
 	trait/vdrv_base.c \
 	trait/vdrv_block.c \
 	trait/vdrv_display.c \
@@ -36,6 +37,7 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	trait/vdrv_net.c \
 	trait/vdrv_net_pool.c \
 	transport/vdrv_mmio.c \
+	transport/vdrv_mmio_legacy.c \
 	transport/vdrv_msix.c \
 	transport/vdrv_pci.c \
 	transport/vdrv_pci_access.c \

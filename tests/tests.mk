@@ -60,7 +60,8 @@ $(HOST_OUT)/$1: $(HOST_OUT)/tests/unit/$1.o $(HOST_LIB_OBJS) \
 	    $(patsubst %.c,$(HOST_OUT)/%.o,$(TEST_SRCS_$1))
 	@echo "  LD    $$@"
 	$(Q)$(HOST_CC) $(SAN) -o $$@ $$^ $(TEST_LIBS_$1) -lpthread
--include $(HOST_OUT)/tests/unit/$1.d
+-include $(HOST_OUT)/tests/unit/$1.d \
+	$(patsubst %.c,$(HOST_OUT)/%.d,$(TEST_SRCS_$1))
 endef
 # Some tests a second time under ThreadSanitizer, which tests/unit/test_tsan.py
 # runs.  It knows nothing of fences, and the fence of a ring only orders a store
@@ -78,7 +79,8 @@ $1: $(HOST_OUT)/tsan/tests/unit/$(notdir $1).o $(TSAN_LIB_OBJS) \
 	    $(patsubst %.c,$(HOST_OUT)/tsan/%.o,$(TEST_SRCS_$(notdir $1)))
 	@echo "  LD    $$@"
 	$(Q)$(HOST_CC) $(TSAN) -o $$@ $$^ -lpthread
--include $(HOST_OUT)/tsan/tests/unit/$(notdir $1).d
+-include $(HOST_OUT)/tsan/tests/unit/$(notdir $1).d \
+	$(patsubst %.c,$(HOST_OUT)/tsan/%.d,$(TEST_SRCS_$(notdir $1)))
 endef
 -include $(TSAN_LIB_OBJS:.o=.d)
 

@@ -82,6 +82,13 @@ struct vdrv_driver {
 /* ---- Bringing it up, [alone] -------------------------------------------- */
 
 /*
+ * For a driver of a device type that has a legacy interface, before begin: on
+ * a legacy transport VERSION_1 is not required, and ANY_LAYOUT is accepted.
+ */
+void vdrv_driver_allow_legacy(const struct vdrv_transport *t,
+                              uint64_t wanted[2], uint64_t required[2]);
+
+/*
  * Zeroes `drv` and negotiates: vdrv_transport_begin(), whose errors it
  * returns.  `queue` has room for `nqueues`.  timeout_us 0: 30 s.  BUSY, when
  * a driver stands on the transport already, leaves `drv` untouched: it may be

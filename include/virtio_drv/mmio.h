@@ -37,6 +37,27 @@ struct vdrv_mmio {
 int vdrv_mmio_probe(struct vdrv_mmio *mmio, const struct vdrv_hal *hal,
                     uint64_t phys, uint32_t size);
 
+/* What drives another version; see vdrv_mmio_probe_any(). */
+struct vdrv_mmio_kind {
+    const struct vdrv_transport_ops *ops;
+    const struct vdrv_queue_kind *ring;
+    uint64_t dma_limit;
+};
+
+/*
+ * Version 1, the legacy interface (4.2.4).  Its rings lie below 2^44.  Linked
+ * only into programs that name it.
+ */
+extern const struct vdrv_mmio_kind vdrv_mmio_legacy;
+
+/*
+ * As vdrv_mmio_probe(), for version 2 and, with `&vdrv_mmio_legacy`, version 1;
+ * NULL: version 2 only. [alone]
+ */
+int vdrv_mmio_probe_any(struct vdrv_mmio *mmio, const struct vdrv_hal *hal,
+                        uint64_t phys, uint32_t size,
+                        const struct vdrv_mmio_kind *legacy);
+
 /* A window of equal slots. */
 struct vdrv_mmio_window {
     uint64_t phys;   /* of slot 0 */
@@ -54,6 +75,12 @@ struct vdrv_mmio_window {
 int vdrv_mmio_scan(struct vdrv_mmio *mmio, const struct vdrv_hal *hal,
                    const struct vdrv_mmio_window *window, uint32_t device_id,
                    uint32_t *slot);
+
+/* As vdrv_mmio_scan(), by vdrv_mmio_probe_any(). [alone] */
+int vdrv_mmio_scan_any(struct vdrv_mmio *mmio, const struct vdrv_hal *hal,
+                       const struct vdrv_mmio_window *window,
+                       uint32_t device_id, const struct vdrv_mmio_kind *legacy,
+                       uint32_t *slot);
 
 #ifdef __cplusplus
 }

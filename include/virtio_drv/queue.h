@@ -35,7 +35,7 @@ struct vdrv_used {
 struct vdrv_queue_stats {
     uint32_t kicks;      /* notifications sent */
     uint32_t suppressed; /* not sent, because the device wanted none */
-    uint32_t bad_len;    /* lengths reported for chains without writable part */
+    uint32_t bad_len;    /* wrong lengths that do no harm */
     uint32_t errors;     /* rules broken by the device */
 };
 
@@ -57,6 +57,8 @@ struct vdrv_queue_kind {
     uint32_t (*room)(const struct vdrv_queue *q);
     /* Undoes the mappings of the chain that slot `number` stands for. */
     void (*unmap)(struct vdrv_queue *q, uint32_t number);
+    uint32_t align;   /* of ring memory, when more than 64 is needed */
+    uint32_t lenient; /* a length above what was posted is cut, and counted */
 };
 
 extern const struct vdrv_queue_kind vdrv_queue_split;  /* 2.7 */
@@ -167,10 +169,10 @@ size_t vdrv_queue_work_size(const struct vdrv_hal *hal, uint32_t size,
 
 /*
  * The size the queue will get: the wanted one, or the device's if that is
- * smaller or `wanted` is 0; at most 32768; a wanted one is rounded down to a
- * power of two unless packed.  0: the device has no such queue.  PROTOCOL: the
- * device's size is no power of two (2.7).  After vdrv_transport_begin().
- * [alone]
+ * smaller or `wanted` is 0 or the transport cannot change it; at most 32768; a
+ * wanted one is rounded down to a power of two unless packed.  0: the device
+ * has no such queue.  PROTOCOL: the device's size is no power of two (2.7).
+ * After vdrv_transport_begin(). [alone]
  */
 int vdrv_queue_pick_size(struct vdrv_transport *t, uint32_t index,
                          uint32_t wanted, bool packed);

@@ -65,7 +65,10 @@ struct vdrv_transport_ops {
                             uint32_t width);
     void (*config_write)(struct vdrv_transport *t, uint32_t offset,
                          uint32_t width, uint32_t value);
-    /* Changes whenever the configuration changed (2.5.1). */
+    /*
+     * Changes whenever the configuration changed (2.5.1).  NULL: there is no
+     * such register, and what is read twice the same is taken for true.
+     */
     uint32_t (*generation)(struct vdrv_transport *t);
     /* Reads and acknowledges the interrupt causes of a vector. */
     uint32_t (*irq)(struct vdrv_transport *t, uint32_t vector);
@@ -77,7 +80,16 @@ struct vdrv_transport_ops {
     int (*queue_reset)(struct vdrv_transport *t, uint32_t queue);
 };
 
-#define VDRV_TRANSPORT_LEGACY 1u /* no FEATURES_OK, guest-endian */
+#define VDRV_TRANSPORT_LEGACY     1u /* no FEATURES_OK, guest-endian */
+#define VDRV_TRANSPORT_FIXED_SIZE 2u /* queues have the device's size */
+
+struct vdrv_queue_kind; /* a ring layout: queue.h */
+
+/*
+ * The split ring of legacy devices (2.7.2): one block of pages, in the CPU's
+ * byte order.  Linked with the transports that choose it.
+ */
+extern const struct vdrv_queue_kind vdrv_queue_legacy;
 
 /*
  * The part all transports share; the first member of struct vdrv_mmio and
@@ -95,7 +107,8 @@ struct vdrv_transport {
     uint64_t features[2]; /* negotiated; 0 before */
     uint32_t vectors;     /* interrupt vectors in use; 0: a line */
     uint32_t claimed;     /* a driver stands on it */
-    char location[24];    /* "pci 00:02.0", "mmio 10008000" */
+    const struct vdrv_queue_kind *ring; /* NULL: vdrv_queue_split */
+    char location[24];                  /* "pci 00:02.0", "mmio 10008000" */
 };
 
 /* ---- Features ---------------------------------------------------------- */

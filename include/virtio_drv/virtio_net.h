@@ -106,7 +106,8 @@ struct vdrv_virtio_net {
     const struct vdrv_net_ctrl *ctrl;
     struct vdrv_net_info info;
     uint8_t mac[VDRV_NET_MAC_SIZE];
-    uint8_t reserved[2];
+    uint8_t legacy;
+    uint8_t own_header; /* headers never share a descriptor with a frame */
 };
 
 /* An upper bound of the work area, for static memory; max_segs not 0. */

@@ -6,6 +6,7 @@
 #ifndef VDRV_CORE_BYTES_H
 #define VDRV_CORE_BYTES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct le16 {
@@ -18,7 +19,11 @@ struct le64 {
     uint64_t raw;
 };
 
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/*
+ * A file that is compiled a second time for the legacy interface, which has
+ * the CPU's own order (2.7.3, 2.5.3), says VDRV__NATIVE_ORDER first.
+ */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ || defined(VDRV__NATIVE_ORDER)
 #define VDRV__SWAP16(v) (v)
 #define VDRV__SWAP32(v) (v)
 #define VDRV__SWAP64(v) (v)
@@ -56,6 +61,48 @@ static inline uint32_t from_le32(struct le32 v)
 static inline uint64_t from_le64(struct le64 v)
 {
     return VDRV__SWAP64(v.raw);
+}
+
+/*
+ * Fields that are little-endian, or in the CPU's order on a legacy device: the
+ * same thing on most CPUs, where `legacy` is not looked at.
+ */
+static inline struct le16 vdrv__wire16(bool legacy, uint16_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    if (legacy)
+        return (struct le16){v};
+#endif
+    (void)legacy;
+    return le16(v);
+}
+
+static inline struct le32 vdrv__wire32(bool legacy, uint32_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    if (legacy)
+        return (struct le32){v};
+#endif
+    (void)legacy;
+    return le32(v);
+}
+
+static inline struct le64 vdrv__wire64(bool legacy, uint64_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    if (legacy)
+        return (struct le64){v};
+#endif
+    (void)legacy;
+    return le64(v);
+}
+
+/* What was read as little-endian, `width` bytes, in the CPU's order. */
+static inline uint32_t vdrv__renative(uint32_t v, uint32_t width)
+{
+    if (width == 4)
+        return VDRV__SWAP32(v);
+    return width == 2 ? VDRV__SWAP16((uint16_t)v) : v;
 }
 
 /* Little-endian fields at any alignment, as in configuration images. */

@@ -209,18 +209,23 @@ static int enqueue(struct vdrv_virtio_blk *blk,
     const uint64_t dma =
         blk->shared_dma + sizeof(*sh) * (uint64_t)(lane->first + slot);
     struct vdrv_seg *seg = lane->seg;
+    /* 5.2.6: on a legacy device, the CPU's order. */
+    const bool native =
+        (blk->drv.transport->flags & VDRV_TRANSPORT_LEGACY) != 0;
     uint32_t n = 0, nout;
 
-    sh->header.type = le32(p->type);
-    sh->header.reserved = le32(0);
+    sh->header.type = vdrv__wire32(native, p->type);
+    sh->header.reserved = vdrv__wire32(native, 0);
     /* 5.2.6: unused in a header with a range, and then 0. */
-    sh->header.sector = le64(p->range_sectors != 0 ? 0 : p->sector);
+    sh->header.sector =
+        vdrv__wire64(native, p->range_sectors != 0 ? 0 : p->sector);
     sh->status = STATUS_POISON;
     seg[n++] = vdrv_seg_dma(dma, sizeof(sh->header));
     if (p->range_sectors != 0) {
-        sh->range.sector = le64(p->range_sector);
-        sh->range.num_sectors = le32((uint32_t)p->range_sectors);
-        sh->range.flags = le32(p->range_flags);
+        sh->range.sector = vdrv__wire64(native, p->range_sector);
+        sh->range.num_sectors =
+            vdrv__wire32(native, (uint32_t)p->range_sectors);
+        sh->range.flags = vdrv__wire32(native, p->range_flags);
         seg[n++] = vdrv_seg_dma(dma + offsetof(struct shared_slot, range),
                                 sizeof(sh->range));
     }
@@ -927,6 +932,7 @@ int vdrv_virtio_blk_init_sized(struct vdrv_virtio_blk *blk,
         return VDRV_ERR_BUSY;
     memset(blk, 0, sizeof(*blk));
     choose_features(cfg, wanted, required);
+    vdrv_driver_allow_legacy(t, wanted, required);
     err =
         vdrv_driver_begin(&blk->drv, &blk->block.dev, t, &blk_class, blk->queue,
                           queues_of(cfg), cfg->timeout_us, wanted, required);

@@ -10,6 +10,7 @@
 #include "../core/barrier.h"
 #include "../core/mem.h"
 #include "../core/wait.h"
+#include "../spec/virtio_config.h"
 
 #define DEFAULT_TIMEOUT 30000000u /* us: what disks may take */
 #define BURST           16u
@@ -75,6 +76,16 @@ int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue)
 }
 
 /* ---- Bringing it up ----------------------------------------------------- */
+
+/* 6.3, 6.1. */
+void vdrv_driver_allow_legacy(const struct vdrv_transport *t,
+                              uint64_t wanted[2], uint64_t required[2])
+{
+    if ((t->flags & VDRV_TRANSPORT_LEGACY) == 0)
+        return;
+    wanted[0] |= UINT64_C(1) << VIRTIO_F_ANY_LAYOUT;
+    required[0] &= ~(UINT64_C(1) << VIRTIO_F_VERSION_1);
+}
 
 int vdrv_driver_begin(struct vdrv_driver *drv, struct vdrv_device *dev,
                       struct vdrv_transport *t,

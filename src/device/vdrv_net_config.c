@@ -7,6 +7,7 @@
 
 #include "../core/bytes.h"
 #include "../core/mem.h"
+#include "../spec/virtio_config.h"
 #include "../spec/virtio_net.h"
 
 #define MTU_DEFAULT 1500u
@@ -76,6 +77,8 @@ int vdrv__net_validate_config(const uint8_t *config, const uint64_t features[2],
     info->mergeable = vdrv_feature(features, VIRTIO_NET_F_MRG_RXBUF) ? 1 : 0;
     info->rx_buf_min = rx_buf_min(info);
     info->header_len = VIRTIO_NET_HDR_SIZE;
+    if (!vdrv_feature(features, VIRTIO_F_VERSION_1) && !info->mergeable)
+        info->header_len = VIRTIO_NET_HDR_SIZE_OLD; /* 5.1.6, legacy */
     if (vdrv_feature(features, VIRTIO_NET_F_CSUM))
         info->offloads |= VDRV_NET_CAN_TX_CSUM;
     if (vdrv_feature(features, VIRTIO_NET_F_GUEST_CSUM))

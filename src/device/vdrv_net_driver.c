@@ -85,6 +85,8 @@ static int net_started(struct vdrv_driver *drv)
 
 /* 5.1.3.1: each with what it needs, whether it is asked for today or not. */
 static const struct vdrv_feature_rule net_rules[] = {
+    /* A merged buffer starts with its header: 5.1.7 of legacy devices. */
+    {VIRTIO_NET_F_MRG_RXBUF, VIRTIO_F_VERSION_1, VIRTIO_F_ANY_LAYOUT},
     {VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM},
     {VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM},
     {VIRTIO_NET_F_GUEST_ECN, VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6},
@@ -525,6 +527,9 @@ static int learn(struct vdrv_virtio_net *nic,
     }
     nic->link = nic->info.link_up;
     nic->header_len = nic->info.header_len;
+    nic->legacy = (nic->drv.transport->flags & VDRV_TRANSPORT_LEGACY) != 0;
+    nic->own_header = nic->legacy != 0 &&
+                      !vdrv_feature(nic->drv.features, VIRTIO_F_ANY_LAYOUT);
     nic->tx_frame_max = vdrv_feature(nic->drv.features, VIRTIO_NET_F_MTU)
                             ? nic->info.max_frame /* 5.1.4.2 */
                             : ANY_FRAME;
@@ -603,6 +608,7 @@ int vdrv_virtio_net_init_sized(struct vdrv_virtio_net *nic,
         return VDRV_ERR_BUSY;
     memset(nic, 0, sizeof(*nic));
     choose_features(cfg, wanted, required);
+    vdrv_driver_allow_legacy(t, wanted, required);
     err = vdrv_driver_begin(&nic->drv, &nic->net.dev, t, &net_class, nic->queue,
                             2u * pairs_of(cfg), cfg->timeout_us, wanted,
                             required);

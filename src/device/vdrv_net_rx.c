@@ -59,7 +59,7 @@ static int post(struct vdrv_virtio_net *nic, uint32_t pair,
 {
     struct vdrv_virtio_net_side *rx = &nic->rx[pair];
     const uint32_t len = nic->header_len;
-    const bool in_place = header_fits(buf, len);
+    const bool in_place = nic->own_header == 0 && header_fits(buf, len);
     struct vdrv_seg seg[2];
     uint32_t n = 0;
     int err;
@@ -130,8 +130,16 @@ void vdrv__net_rx_complete(struct vdrv_virtio_net *nic, uint32_t pair,
 
 /* ---- Receiving ----------------------------------------------------------- */
 
+static uint16_t field(const struct vdrv_virtio_net *nic, const struct le16 *p)
+{
+    const uint16_t v = shared_load16(p);
+
+    return nic->legacy != 0 ? (uint16_t)vdrv__renative(v, 2) : v;
+}
+
 /* Every field once; the device may be writing still. */
-static uint32_t read_header(const struct virtio_net_hdr *shared, bool merged,
+static uint32_t read_header(const struct vdrv_virtio_net *nic,
+                            const struct virtio_net_hdr *shared,
                             struct vdrv__net_header *h)
 {
     const struct le16 *first = (const struct le16 *)(const void *)shared;
@@ -140,13 +148,13 @@ static uint32_t read_header(const struct virtio_net_hdr *shared, bool merged,
     h->flags = (uint8_t)both;
     h->gso_type = (uint8_t)(both >> 8);
     if (unlikely(both != 0)) {
-        h->hdr_len = shared_load16(&shared->hdr_len);
-        h->gso_size = shared_load16(&shared->gso_size);
-        h->csum_start = shared_load16(&shared->csum_start);
-        h->csum_offset = shared_load16(&shared->csum_offset);
+        h->hdr_len = field(nic, &shared->hdr_len);
+        h->gso_size = field(nic, &shared->gso_size);
+        h->csum_start = field(nic, &shared->csum_start);
+        h->csum_offset = field(nic, &shared->csum_offset);
     }
     /* Without MRG_RXBUF it should be 1; devices exist that do not set it. */
-    return merged ? shared_load16(&shared->num_buffers) : 1;
+    return nic->info.mergeable ? field(nic, &shared->num_buffers) : 1;
 }
 
 /* The bytes of `buf` that are the device's to have written. */
@@ -179,7 +187,7 @@ static bool start_frame(struct vdrv_virtio_net *nic, uint32_t pair,
         drop(nic, pair, buf);
         return false;
     }
-    f->missing = read_header(h, nic->info.mergeable != 0, &f->h);
+    f->missing = read_header(nic, h, &f->h);
     if (unlikely(f->missing == 0)) {
         rx->stats.rx_malformed++;
         drop(nic, pair, buf);

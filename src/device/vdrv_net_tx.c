@@ -19,12 +19,13 @@ static struct vdrv_queue *queue_of(struct vdrv_virtio_net *nic, uint32_t pair)
 /* ---- A frame becomes a chain --------------------------------------------- */
 
 /* The place for the header right in front of the frame; NULL: there is none. */
-static uint8_t *room_in_front(const struct vdrv_net_buf *buf, uint32_t len)
+static uint8_t *room_in_front(const struct vdrv_virtio_net *nic,
+                              const struct vdrv_net_buf *buf, uint32_t len)
 {
     const uintptr_t room = (uintptr_t)buf->data - (uintptr_t)buf->mem;
 
-    if (buf->mem == NULL || room < len || room > buf->capacity ||
-        ((uintptr_t)buf->data & 1u) != 0)
+    if (nic->own_header != 0 || buf->mem == NULL || room < len ||
+        room > buf->capacity || ((uintptr_t)buf->data & 1u) != 0)
         return NULL;
     return buf->data - len;
 }
@@ -106,8 +107,8 @@ static int offload(const struct vdrv_virtio_net *nic,
     if ((uint64_t)buf->csum_start + buf->csum_offset + 2u > total)
         return VDRV_ERR_INVALID;
     h->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-    h->csum_start = le16(buf->csum_start);
-    h->csum_offset = le16(buf->csum_offset);
+    h->csum_start = vdrv__wire16(nic->legacy, buf->csum_start);
+    h->csum_offset = vdrv__wire16(nic->legacy, buf->csum_offset);
     return VDRV_OK;
 }
 
@@ -124,7 +125,7 @@ static int add(struct vdrv_virtio_net *nic, uint32_t pair,
     struct vdrv_virtio_net_side *tx = &nic->tx[pair];
     const uint32_t len = nic->header_len;
     struct vdrv_seg *segs = tx->segs;
-    uint8_t *room = room_in_front(buf, len);
+    uint8_t *room = room_in_front(nic, buf, len);
     const bool in_place = room != NULL;
     struct virtio_net_hdr *h = (struct virtio_net_hdr *)(void *)room;
     uint64_t total;

@@ -121,6 +121,21 @@ int vdrv__queue_protocol(struct vdrv_queue *q, const char *rule)
     return VDRV_ERR_PROTOCOL;
 }
 
+bool vdrv_queue_drain(struct vdrv_queue *q, void **cookie)
+{
+    while (q->drained < q->size) {
+        const uint32_t number = q->drained++;
+
+        if (q->slot[number].limit == 0)
+            continue;
+        q->slot[number].limit = 0;
+        q->kind->unmap(q, number);
+        *cookie = q->cookie[number];
+        return true;
+    }
+    return false;
+}
+
 /* ---- Mapping ------------------------------------------------------------ */
 
 /* Is [ptr, ptr + len) inside the direct window? */
@@ -298,7 +313,8 @@ int vdrv_queue_pick_size(struct vdrv_transport *t, uint32_t index,
     }
     if (size > VIRTQ_SIZE_MAX)
         size = VIRTQ_SIZE_MAX;
-    if (wanted != 0 && wanted < size)
+    if (wanted != 0 && wanted < size &&
+        (t->flags & VDRV_TRANSPORT_FIXED_SIZE) == 0)
         size = wanted;
     while (!packed && (size & (size - 1)) != 0)
         size &= size - 1;
@@ -342,6 +358,8 @@ static int allocate_ring(struct vdrv_queue *q, size_t part[3])
     const uint64_t tables_size =
         sizeof(struct virtq_desc) * (uint64_t)q->indirect * q->size;
     const size_t tables = (size_t)tables_size;
+    const uint32_t align =
+        q->kind->align > RING_ALIGN ? q->kind->align : RING_ALIGN;
     const uint64_t limit = q->transport->dma_limit;
     uint8_t *mem;
     uint64_t dma = 0;
@@ -349,8 +367,8 @@ static int allocate_ring(struct vdrv_queue *q, size_t part[3])
     if (tables_size > SIZE_MAX / 2) /* no ring has a quarter of that */
         return VDRV_ERR_NO_MEMORY;
     q->area_size = ((ring + 15u) & ~(size_t)15u) + tables;
-    mem = hal->dma_alloc(hal->ctx, q->area_size, RING_ALIGN, limit,
-                         q->dma_flags, &dma);
+    mem = hal->dma_alloc(hal->ctx, q->area_size, align, limit, q->dma_flags,
+                         &dma);
     if (mem == NULL) {
         const uint64_t told = q->area_size;
 
@@ -360,7 +378,7 @@ static int allocate_ring(struct vdrv_queue *q, size_t part[3])
     }
     q->desc = mem;
     q->area_dma = dma;
-    if (((uintptr_t)mem & 15u) != 0 || (dma & (RING_ALIGN - 1)) != 0 ||
+    if (((uintptr_t)mem & 15u) != 0 || (dma & (align - 1)) != 0 ||
         dma > limit || q->area_size - 1 > limit - dma) {
         vdrv_transport_log(q->transport, VDRV_LOG_ERROR,
                            "dma_alloc answered an address that is misaligned "
@@ -439,7 +457,9 @@ int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
         q->max_chain = cfg->max_chain;
     q->transport = t;
     q->hal = t->hal;
-    q->kind = packed ? cfg->packed : &vdrv_queue_split;
+    q->kind = t->ring != NULL ? t->ring : &vdrv_queue_split;
+    if (packed)
+        q->kind = cfg->packed;
     q->event_idx = vdrv_feature(t->features, VIRTIO_F_EVENT_IDX);
     q->dma_flags = vdrv_feature(t->features, VIRTIO_F_ACCESS_PLATFORM)
                        ? 0

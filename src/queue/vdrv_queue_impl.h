@@ -30,16 +30,16 @@ int vdrv__queue_refuse(const struct vdrv_queue *q, uint64_t nsegs);
 /*
  * A length that the fast check refused.  2.7.8.2: a chain without writable
  * part has length 0, but many devices say something else: that is harmless
- * and counted.
+ * and counted.  Legacy devices get it wrong for others, too (2.7.8.1).
  */
 static inline bool vdrv__queue_excuse(struct vdrv_queue *q,
                                       const struct vdrv_queue_slot *s,
                                       uint32_t *len)
 {
-    if (s->limit != 1)
+    if (s->limit != 1 && (s->limit == 0 || q->kind->lenient == 0))
         return false;
     q->stats.bad_len++;
-    *len = 0;
+    *len = s->limit - 1;
     return true;
 }
 

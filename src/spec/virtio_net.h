@@ -81,7 +81,8 @@ struct virtio_net_hdr {
     struct le16 padding;
 };
 
-#define VIRTIO_NET_HDR_SIZE      12u /* with VERSION_1 */
+#define VIRTIO_NET_HDR_SIZE_OLD  10u /* without VERSION_1 and MRG_RXBUF */
+#define VIRTIO_NET_HDR_SIZE      12u
 #define VIRTIO_NET_HDR_SIZE_HASH 20u
 
 #define VIRTIO_NET_HDR_F_NEEDS_CSUM      1u

@@ -196,28 +196,59 @@ static bool field_fits(const struct vdrv_config_field *f, uint32_t size)
     return (uint32_t)f->offset + (uint32_t)f->width * f->count <= size;
 }
 
-static void read_field(struct vdrv_transport *t,
+/*
+ * The lower half of a 64-bit field comes first, but in the CPU's own order on
+ * a big-endian one (2.5.3).
+ */
+static uint32_t half(const struct vdrv_transport *t,
+                     const struct vdrv_config_field *f, uint32_t off)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    if (f->width > 4 && (t->flags & VDRV_TRANSPORT_LEGACY) != 0)
+        return f->offset + ((off - f->offset) ^ 4u);
+#endif
+    (void)t;
+    (void)f;
+    return off;
+}
+
+/* Answers whether the image was the same before. */
+static bool read_field(struct vdrv_transport *t,
                        const struct vdrv_config_field *f, uint8_t *image)
 {
     /* 4.1.3.1, 4.2.2.2: a field wider than 32 bits is read as two. */
     const uint32_t width = f->width > 4 ? 4 : f->width;
     const uint32_t end = (uint32_t)f->offset + (uint32_t)f->width * f->count;
+    bool same = true;
 
     for (uint32_t off = f->offset; off < end; off += width) {
         const uint32_t v = t->ops->config_read(t, off, width);
+        uint8_t *p = image + half(t, f, off);
 
-        for (uint32_t i = 0; i < width; i++)
-            image[off + i] = (uint8_t)(v >> (8 * i));
+        for (uint32_t i = 0; i < width; i++) {
+            same = same && p[i] == (uint8_t)(v >> (8 * i));
+            p[i] = (uint8_t)(v >> (8 * i));
+        }
     }
+    return same;
 }
 
-int vdrv_transport_config(struct vdrv_transport *t,
-                          const struct vdrv_config_field *field,
-                          uint32_t nfields, uint8_t *image, uint32_t image_size)
+static bool read_fields(struct vdrv_transport *t,
+                        const struct vdrv_config_field *field, uint32_t n,
+                        uint8_t *image)
 {
-    uint32_t before, after = t->ops->generation(t);
+    bool same = true;
 
-    for (uint32_t i = 0; i < nfields; i++) {
+    for (uint32_t i = 0; i < n; i++)
+        same = read_field(t, &field[i], image) && same;
+    return same;
+}
+
+static int check_fields(const struct vdrv_transport *t,
+                        const struct vdrv_config_field *field, uint32_t n,
+                        uint32_t image_size)
+{
+    for (uint32_t i = 0; i < n; i++) {
         if (!field_fits(&field[i], image_size))
             return VDRV_ERR_INVALID;
         if (!field_fits(&field[i], t->config_size)) {
@@ -230,12 +261,31 @@ int vdrv_transport_config(struct vdrv_transport *t,
             return VDRV_ERR_PROTOCOL;
         }
     }
+    return VDRV_OK;
+}
+
+static uint32_t generation(struct vdrv_transport *t)
+{
+    return t->ops->generation != NULL ? t->ops->generation(t) : 0;
+}
+
+int vdrv_transport_config(struct vdrv_transport *t,
+                          const struct vdrv_config_field *field,
+                          uint32_t nfields, uint8_t *image, uint32_t image_size)
+{
+    uint32_t before, after = generation(t);
+    const int err = check_fields(t, field, nfields, image_size);
+
+    if (err != VDRV_OK)
+        return err;
     for (int attempt = 0; attempt < CONFIG_ATTEMPTS; attempt++) {
+        bool same;
+
         before = after;
-        for (uint32_t i = 0; i < nfields; i++)
-            read_field(t, &field[i], image);
-        after = t->ops->generation(t);
-        if (before == after) /* 2.5.1 */
+        same = read_fields(t, field, nfields, image);
+        after = generation(t);
+        /* 2.5.1; and 2.5.4, of a legacy device: twice the same. */
+        if (t->ops->generation != NULL ? before == after : same && attempt > 0)
             return VDRV_OK;
     }
     vdrv_transport_log(t, VDRV_LOG_WARN,

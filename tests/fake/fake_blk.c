@@ -383,6 +383,7 @@ static uint32_t blk_serve(struct fake_dev *d, struct fake_chain *c)
 
     if (c->rlen < HEADER || c->wlen < 1)
         return bad(b, "BLK-44", "no room for header or status", c->rlen, 0);
+    fake_dev_check_framing(d, c, HEADER, 1);
     fake_chain_read(c, 0, head, sizeof(head));
     r.type = fake_get32(head);
     r.sector = fake_get64(head + 8);
@@ -428,7 +429,8 @@ static void blk_written(struct fake_dev *d, uint32_t off, uint32_t width)
 static void blk_read(struct fake_dev *d, uint32_t off, uint32_t width)
 {
     (void)width;
-    if (off == FAKE_BLK_CFG_WRITEBACK && !(d->status & FAKE_FEATURES_OK))
+    if (off == FAKE_BLK_CFG_WRITEBACK && !d->legacy && /* LEG-37 */
+        !(d->status & FAKE_FEATURES_OK))
         bad((struct fake_blk *)d, "BLK-08", "writeback before FEATURES_OK",
             d->status, 0);
 }

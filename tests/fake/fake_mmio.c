@@ -16,9 +16,12 @@ enum {
     R_DEV_FEATURES_SEL = 0x014,
     R_DRV_FEATURES = 0x020,
     R_DRV_FEATURES_SEL = 0x024,
+    R_PAGE_SIZE = 0x028,
     R_QUEUE_SEL = 0x030,
     R_QUEUE_SIZE_MAX = 0x034,
     R_QUEUE_SIZE = 0x038,
+    R_QUEUE_ALIGN = 0x03C,
+    R_QUEUE_PFN = 0x040,
     R_QUEUE_READY = 0x044,
     R_QUEUE_NOTIFY = 0x050,
     R_INTERRUPT_STATUS = 0x060,
@@ -48,8 +51,8 @@ static void check_present(struct fake_mmio *m, uint64_t off)
 {
     if (!m->dev || m->device_id == 0)
         mmio_bad(m, "MMIO-29", "empty slot, register", off);
-    else if (m->magic != 0x74726976 || m->version != 2)
-        mmio_bad(m, "MMIO-10", "not a version 2 device, register", off);
+    else if (m->magic != 0x74726976 || m->version != (m->legacy ? 1 : 2))
+        mmio_bad(m, "MMIO-10", "not a device to drive, register", off);
 }
 
 static struct fake_queue *selected(struct fake_mmio *m)
@@ -89,8 +92,28 @@ static uint32_t read_shm(struct fake_mmio *m, uint64_t off)
     return (uint32_t)(off & 4 ? v >> 32 : v);
 }
 
+/* Registers that one version has and the other does not. */
+static bool of_other_version(const struct fake_mmio *m, uint64_t off)
+{
+    if (off == R_PAGE_SIZE || off == R_QUEUE_ALIGN || off == R_QUEUE_PFN)
+        return !m->legacy;
+    return m->legacy &&
+           (off == R_QUEUE_READY || (off >= R_QUEUE_DESC && off < R_CONFIG));
+}
+
+static uint32_t read_pfn(struct fake_mmio *m)
+{
+    if (m->queue_ready == FAKE_READY_SET)
+        return 0x12345;
+    if (m->queue_ready == FAKE_READY_CLEAR || !selected(m))
+        return 0;
+    return selected(m)->ready ? m->pfn[m->queue_sel] : 0;
+}
+
 static uint32_t read_device(struct fake_mmio *m, uint64_t off)
 {
+    if (of_other_version(m, off))
+        return mmio_bad(m, "LEG-02", "read of another version's", off);
     switch (off) {
     case R_DEV_FEATURES:
         return fake_dev_feature_word(m->dev, m->dev_features_sel);
@@ -98,6 +121,8 @@ static uint32_t read_device(struct fake_mmio *m, uint64_t off)
         return read_queue_max(m);
     case R_QUEUE_READY:
         return read_ready(m);
+    case R_QUEUE_PFN:
+        return read_pfn(m);
     case R_INTERRUPT_STATUS:
         return m->isr_always ? m->isr_always : m->dev->isr;
     case R_STATUS:
@@ -181,6 +206,36 @@ static void write_size(struct fake_mmio *m, struct fake_queue *q,
         q->size = (uint16_t)value;
 }
 
+/* 4.2.4: pages of the guest's, and the used ring at the next `align`. */
+static void write_pfn(struct fake_mmio *m, struct fake_queue *q, uint32_t value)
+{
+    const uint64_t align = m->align[q->index];
+
+    if (value == 0) {
+        fake_queue_reset(q);
+        return;
+    }
+    if (m->page_size == 0 || align == 0) {
+        mmio_bad(m, "LEG-07", "QueuePFN before page size or alignment", value);
+        return;
+    }
+    m->pfn[q->index] = value;
+    q->desc = (uint64_t)value * m->page_size;
+    q->driver = q->desc + 16 * (uint64_t)q->size;
+    q->device =
+        (q->driver + 6 + 2 * (uint64_t)q->size + align - 1) & ~(align - 1);
+    if (m->queue_ready != FAKE_READY_CLEAR)
+        fake_dev_enable_queue(m->dev, q);
+}
+
+static void write_align(struct fake_mmio *m, struct fake_queue *q,
+                        uint32_t value)
+{
+    if (value == 0 || (value & (value - 1)))
+        mmio_bad(m, "LEG-07", "QueueAlign", value);
+    m->align[q->index] = value;
+}
+
 /* Registers of the selected queue. */
 static void write_queue(struct fake_mmio *m, uint64_t off, uint32_t value)
 {
@@ -194,6 +249,10 @@ static void write_queue(struct fake_mmio *m, uint64_t off, uint32_t value)
         write_ready(m, q, value);
         return;
     }
+    if (off == R_QUEUE_PFN) {
+        write_pfn(m, q, value);
+        return;
+    }
     if (off == R_QUEUE_RESET) {
         if (!fake_dev_has(m->dev, FAKE_F_RING_RESET))
             mmio_bad(m, "MMIO-23", "QueueReset was not negotiated", value);
@@ -205,6 +264,8 @@ static void write_queue(struct fake_mmio *m, uint64_t off, uint32_t value)
         mmio_bad(m, "MMIO-17", "queue is ready, register", off);
     if (off == R_QUEUE_SIZE)
         write_size(m, q, value);
+    else if (off == R_QUEUE_ALIGN)
+        write_align(m, q, value);
     else if (off >= R_QUEUE_DEVICE)
         set_half(&q->device, off, value);
     else if (off >= R_QUEUE_DRIVER)
@@ -230,8 +291,19 @@ static void write_kick(struct fake_mmio *m, uint32_t value)
     fake_dev_kick(m->dev, index, value);
 }
 
+static void write_page_size(struct fake_mmio *m, uint32_t value)
+{
+    if (value == 0 || (value & (value - 1)))
+        mmio_bad(m, "LEG-07", "GuestPageSize", value);
+    m->page_size = value;
+}
+
 static void write_device(struct fake_mmio *m, uint64_t off, uint32_t value)
 {
+    if (of_other_version(m, off)) {
+        mmio_bad(m, "LEG-02", "write of another version's", off);
+        return;
+    }
     switch (off) {
     case R_DEV_FEATURES_SEL:
         m->dev_features_sel = value;
@@ -252,7 +324,12 @@ static void write_device(struct fake_mmio *m, uint64_t off, uint32_t value)
         write_ack(m, value);
         break;
     case R_STATUS:
+        if (value == 0) /* forgotten in a reset, as QEMU does */
+            m->page_size = 0;
         fake_dev_set_status(m->dev, value);
+        break;
+    case R_PAGE_SIZE:
+        write_page_size(m, value);
         break;
     case R_SHM_SEL:
         m->shm_sel = value;
@@ -266,6 +343,8 @@ static void write_device(struct fake_mmio *m, uint64_t off, uint32_t value)
     case R_QUEUE_DEVICE:
     case R_QUEUE_DEVICE + 4:
     case R_QUEUE_RESET:
+    case R_QUEUE_ALIGN:
+    case R_QUEUE_PFN:
         write_queue(m, off, value);
         break;
     default:
@@ -320,6 +399,13 @@ void fake_mmio_init(struct fake_mmio *m, struct fake *f, struct fake_dev *dev,
         dev->transport = m;
         dev->line = mmio_line;
     }
+}
+
+void fake_mmio_legacy(struct fake_mmio *m)
+{
+    m->legacy = true;
+    m->version = 1;
+    fake_dev_set_legacy(m->dev);
 }
 
 void fake_mmio_fini(struct fake_mmio *m)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The registers of a virtio-mmio slot, version 2 (VirtIO 1.4, 4.2.2).  A slot
+ * The registers of a virtio-mmio slot, version 2 (VirtIO 1.4, 4.2.2), or 1
+ * (4.2.4).  A slot
  * without a device answers DeviceID 0.  The knobs make it lie.
  */
 #ifndef FAKE_MMIO_H
@@ -36,14 +37,22 @@ struct fake_mmio {
     uint32_t isr_always;  /* InterruptStatus is this; 0: as it is */
     uint64_t shm_len;     /* shared memory of id 0; 0: none */
     uint64_t shm_base;
+    bool legacy; /* fake_mmio_legacy() was called */
     /* ---- State ------------------------------------------------------ */
     uint32_t dev_features_sel, drv_features_sel, queue_sel, shm_sel;
+    uint32_t page_size, align[FAKE_QUEUES]; /* legacy */
+    uint32_t pfn[FAKE_QUEUES];
 };
 
 /* A slot at `phys`; `len` 0: FAKE_MMIO_SIZE.  `dev` NULL: empty. */
 void fake_mmio_init(struct fake_mmio *m, struct fake *f, struct fake_dev *dev,
                     uint64_t phys, uint64_t len);
 void fake_mmio_fini(struct fake_mmio *m);
+/*
+ * Version 1, before the driver comes: the legacy registers and features.
+ * `queue_ready` says what QueuePFN reads as.
+ */
+void fake_mmio_legacy(struct fake_mmio *m);
 
 #ifdef __cplusplus
 }

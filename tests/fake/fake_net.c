@@ -121,6 +121,7 @@ static void send_frame(struct fake_net *n, struct fake_chain *c)
     struct fake_net_meta m;
     size_t len = (size_t)c->rlen - n->header;
 
+    fake_dev_check_framing(&n->dev, c, n->header, 0);
     fake_chain_read(c, 0, head, n->header);
     header_get(head, n->header, &m);
     if (len > sizeof(n->last)) {
@@ -148,6 +149,7 @@ static bool is_rx(const struct fake_net *n, const struct fake_queue *q)
 
 static void rx_check(struct fake_net *n, const struct fake_chain *c)
 {
+    fake_dev_check_framing(&n->dev, c, n->header, 0);
     if (c->rlen)
         bad(n, "NET-064", "readable receive buffer", c->rlen);
     if (has(n, FAKE_NET_F_MRG_RXBUF) && c->wlen < n->header)

@@ -44,7 +44,7 @@ static void features_in_time(struct fake_dev *d)
 uint32_t fake_dev_feature_word(struct fake_dev *d, uint32_t sel)
 {
     features_in_time(d);
-    if (sel > 3)
+    if (sel > (d->legacy ? 0u : 3u))
         return 0;
     return (uint32_t)(d->offered[sel / 2] >> (32 * (sel % 2)));
 }
@@ -58,7 +58,9 @@ void fake_dev_accept_word(struct fake_dev *d, uint32_t sel, uint32_t value)
     if (d->status & FAKE_FEATURES_OK)
         fake_violation(d->f, "BASIC-34", "%s: features after FEATURES_OK",
                        d->name);
-    if (sel > 3) {
+    if (d->legacy && (value & 1u << FAKE_F_BAD_FEATURE))
+        fake_violation(d->f, "LEG-13", "%s: accepts bit 30", d->name);
+    if (sel > (d->legacy ? 0u : 3u)) {
         if (value)
             fake_violation(d->f, "BASIC-10", "%s: feature word %u", d->name,
                            sel);
@@ -109,6 +111,9 @@ static void status_order(struct fake_dev *d, uint32_t added)
                                      FAKE_FEATURES_OK, FAKE_DRIVER_OK};
     uint32_t below = 0;
 
+    /* LEG-11: a legacy device has no such step. */
+    if (d->legacy && (added & FAKE_FEATURES_OK))
+        fake_violation(d->f, "LEG-11", "%s: FEATURES_OK", d->name);
     if (added & (added - 1))
         fake_violation(d->f, "BASIC-01", "%s: bits %#x in one write", d->name,
                        added);
@@ -116,7 +121,8 @@ static void status_order(struct fake_dev *d, uint32_t added)
         if ((added & stair[i]) && (d->status & below) != below)
             fake_violation(d->f, "BASIC-01", "%s: bit %#x at status %#x",
                            d->name, stair[i], d->status);
-        below |= stair[i];
+        if (!d->legacy || stair[i] != FAKE_FEATURES_OK)
+            below |= stair[i];
     }
 }
 
@@ -140,7 +146,7 @@ static void status_checks(struct fake_dev *d, uint32_t value)
         fake_violation(d->f, "BASIC-19", "%s: status %#x, reset not awaited",
                        d->name, value);
     status_order(d, value & ~d->status & ~FAKE_FAILED & ~FAKE_NEEDS_RESET);
-    if ((value & FAKE_DRIVER_OK) && !d->fok_checked)
+    if ((value & FAKE_DRIVER_OK) && !d->fok_checked && !d->legacy)
         fake_violation(d->f, "BASIC-35", "%s: FEATURES_OK was not read back",
                        d->name);
 }
@@ -177,6 +183,8 @@ void fake_dev_set_status(struct fake_dev *d, uint32_t value)
         if (!features_ok(d))
             value &= ~FAKE_FEATURES_OK;
     }
+    if (d->legacy && (added & FAKE_DRIVER_OK) && d->ops->negotiated)
+        d->ops->negotiated(d);
     d->status = value | (d->status & FAKE_NEEDS_RESET);
 }
 
@@ -311,7 +319,7 @@ void fake_dev_config_write(struct fake_dev *d, uint64_t off, uint32_t width,
 {
     if (!config_range(d, off, width))
         return;
-    if (!(d->status & FAKE_FEATURES_OK))
+    if (!d->legacy && !(d->status & FAKE_FEATURES_OK))
         fake_violation(d->f, "BASIC-32",
                        "%s: configuration write at status "
                        "%#x",
@@ -330,6 +338,29 @@ void fake_dev_config_write(struct fake_dev *d, uint64_t off, uint32_t width,
 void fake_dev_config_allow(struct fake_dev *d, uint32_t off, uint32_t n)
 {
     memset(d->config_writable + off, 1, n);
+}
+
+/* ---- The legacy interface ------------------------------------------- */
+
+void fake_dev_set_legacy(struct fake_dev *d)
+{
+    d->legacy = true;
+    d->offered[0] &= UINT32_MAX;
+    d->offered[1] = 0;
+    fake_dev_offer(d, FAKE_F_BAD_FEATURE, true);
+}
+
+void fake_dev_check_framing(struct fake_dev *d, const struct fake_chain *c,
+                            uint32_t first, uint32_t last)
+{
+    if (!d->legacy || fake_dev_has(d, FAKE_F_ANY_LAYOUT))
+        return;
+    if (c->seg[0].len != first)
+        fake_violation(d->f, "LEG-09", "%s: header in a segment of %u bytes",
+                       d->name, c->seg[0].len);
+    if (last && c->seg[c->nseg - 1].len != last)
+        fake_violation(d->f, "LEG-09", "%s: end in a segment of %u bytes",
+                       d->name, c->seg[c->nseg - 1].len);
 }
 
 /* ---- Queues --------------------------------------------------------- */
@@ -359,10 +390,11 @@ void fake_dev_enable_queue(struct fake_dev *d, struct fake_queue *q)
 
     if (fake_dev_has(d, FAKE_F_RING_RESET))
         late = FAKE_FAILED;
-    if (!(d->status & FAKE_FEATURES_OK) || (d->status & late))
+    if (!(d->status & (d->legacy ? FAKE_DRIVER : FAKE_FEATURES_OK)) ||
+        (d->status & late))
         fake_violation(d->f, "BASIC-36", "%s: queue %u enabled at status %#x",
                        d->name, q->index, d->status);
-    if (!d->fok_checked)
+    if (!d->fok_checked && !d->legacy)
         fake_violation(d->f, "BASIC-35", "%s: FEATURES_OK was not read back",
                        d->name);
     q->ready = 1;

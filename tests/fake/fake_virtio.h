@@ -32,8 +32,10 @@ extern "C" {
 #define FAKE_FAILED      0x80u
 
 /* Feature bits that belong to no class. */
+#define FAKE_F_ANY_LAYOUT        27u /* legacy interface only */
 #define FAKE_F_INDIRECT_DESC     28u
 #define FAKE_F_EVENT_IDX         29u
+#define FAKE_F_BAD_FEATURE       30u /* legacy: offered, never accepted */
 #define FAKE_F_VERSION_1         32u
 #define FAKE_F_ACCESS_PLATFORM   33u
 #define FAKE_F_RING_PACKED       34u
@@ -88,6 +90,11 @@ struct fake_dev {
     uint8_t config_writable[FAKE_CONFIG]; /* bytes a driver may write */
     uint32_t config_len;
     uint32_t generation;
+    /*
+     * The legacy interface: 32 feature bits, no FEATURES_OK, no generation.
+     * Set by a transport's fake_..._legacy(), which takes VERSION_1 away.
+     */
+    bool legacy;
     /* ---- Knobs ------------------------------------------------------ */
     bool immediate;        /* work inside the kick */
     uint32_t complete;     /* FAKE_COMPLETE_* */
@@ -163,6 +170,15 @@ void fake_dev_fini(struct fake_dev *d);
 struct fake_queue *fake_dev_add_queue(struct fake_dev *d, uint16_t max);
 /* Bits [off, off + n) of configuration space may be written by the driver. */
 void fake_dev_config_allow(struct fake_dev *d, uint32_t off, uint32_t n);
+
+/* The device has the legacy interface from now on. */
+void fake_dev_set_legacy(struct fake_dev *d);
+/*
+ * LEG-45, LEG-58: without ANY_LAYOUT the chain's first segment is its header
+ * of `first` bytes and, unless 0, its last has `last` bytes.
+ */
+void fake_dev_check_framing(struct fake_dev *d, const struct fake_chain *c,
+                            uint32_t first, uint32_t last);
 
 /* ---- For transports ------------------------------------------------- */
 
