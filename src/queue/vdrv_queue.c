@@ -258,21 +258,6 @@ bool vdrv__queue_unmap_table(struct vdrv_queue *q, uint32_t number)
     return true;
 }
 
-bool vdrv_queue_drain(struct vdrv_queue *q, void **cookie)
-{
-    while (q->drained < q->size) {
-        const uint32_t number = q->drained++;
-
-        if (q->slot[number].limit == 0)
-            continue;
-        q->slot[number].limit = 0;
-        q->kind->unmap(q, number);
-        *cookie = q->cookie[number];
-        return true;
-    }
-    return false;
-}
-
 /* ---- What a device says -------------------------------------------------- */
 
 int vdrv__queue_bad_used(struct vdrv_queue *q, uint32_t good)
