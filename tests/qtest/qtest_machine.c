@@ -430,6 +430,7 @@ int qtest_start(struct qtest_machine *m, const struct qtest_setup *setup)
 
     memset(m, 0, sizeof(*m));
     m->board = b;
+    m->mode = setup->mode;
     m->qtest = m->qmp = m->errors = -1;
     if (!on_path(b->qemu))
         return QTEST_NO_QEMU;
@@ -521,7 +522,9 @@ struct vdrv_transport *qtest_find(struct qtest_machine *m, uint32_t type)
 
     if (m->board->slots.count == 0)
         return find_pci(m, type);
-    if (vdrv_mmio_scan(mmio, &m->hal, &m->board->slots, type, &slot) != VDRV_OK)
+    if (vdrv_mmio_scan_any(mmio, &m->hal, &m->board->slots, type,
+                           m->mode == QTEST_LEGACY ? &vdrv_mmio_legacy : NULL,
+                           &slot) != VDRV_OK)
         return NULL;
     m->notify_range = (struct qtest_range){(uintptr_t)mmio->phys + 0x50,
                                            VDRV_SPACE_MEMORY, 4};

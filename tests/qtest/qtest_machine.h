@@ -84,6 +84,7 @@ struct qtest_machine {
     uint32_t live_pages;
     uint32_t bounced; /* mappings so far */
     uint32_t deleted; /* devices that QEMU said were unplugged */
+    uint32_t mode;    /* QTEST_MODERN, ... */
     /* Where the device was found. */
     union {
         struct vdrv_pci pci;

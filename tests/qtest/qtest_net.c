@@ -114,10 +114,12 @@ static uint64_t accesses(const struct card *c)
            c->m.counts.pci_space;
 }
 
-static int start_machine(struct card *c, uint32_t board, int packed)
+static int start_machine(struct card *c, uint32_t board, uint32_t mode,
+                         int packed)
 {
     char more[128];
     struct qtest_setup setup = {.board = board,
+                                .mode = mode,
                                 .device = "virtio-net",
                                 .props = "netdev=n0,mac=52:54:00:12:34:56",
                                 .more = more,
@@ -228,7 +230,7 @@ static void close_card(struct card *c)
 #define RX_BOUNCED 1
 #define RX_MERGED  2 /* in buffers smaller than a frame */
 
-static struct card *open_card(uint32_t board, int rx,
+static struct card *open_card(uint32_t board, uint32_t mode, int rx,
                               const struct vdrv_queue_kind *packed)
 {
     struct card *c = calloc(1, sizeof(*c));
@@ -237,7 +239,7 @@ static struct card *open_card(uint32_t board, int rx,
     c->random = check_seed() * 8 + board;
     c->rx_guest = rx != RX_BOUNCED;
     c->rx_frame = rx == RX_MERGED ? 400 : FRAME_MAX;
-    err = start_machine(c, board, packed != NULL);
+    err = start_machine(c, board, mode, packed != NULL);
     if (err == QTEST_NO_QEMU)
         check_skip_why = "no QEMU for this board";
     else
@@ -500,10 +502,10 @@ static void report(const struct card *c, uint64_t us, uint32_t n)
            (double)c->m.counts.notify / n);
 }
 
-static void random_on(uint32_t board, int rx,
+static void random_on(uint32_t board, uint32_t mode, int rx,
                       const struct vdrv_queue_kind *packed)
 {
-    struct card *c = open_card(board, rx, packed);
+    struct card *c = open_card(board, mode, rx, packed);
     struct vdrv_net_stats stats;
     uint64_t begin;
     uint8_t mac[6];
@@ -551,7 +553,7 @@ static void one_reset(struct card *c)
 static void test_needs_reset(void)
 {
     const uint32_t cycles = operations / 40;
-    struct card *c = open_card(QTEST_PC, RX_GUEST, NULL);
+    struct card *c = open_card(QTEST_PC, QTEST_MODERN, RX_GUEST, NULL);
 
     if (c == NULL)
         return;
@@ -564,33 +566,44 @@ static void test_needs_reset(void)
 
 static void test_pc(void)
 {
-    random_on(QTEST_PC, RX_GUEST, NULL);
+    random_on(QTEST_PC, QTEST_MODERN, RX_GUEST, NULL);
 }
 
 static void test_microvm(void)
 {
-    random_on(QTEST_MICROVM, RX_BOUNCED, NULL);
+    random_on(QTEST_MICROVM, QTEST_MODERN, RX_BOUNCED, NULL);
 }
 
 static void test_virt_pci(void)
 {
-    random_on(QTEST_VIRT_PCI, RX_MERGED, NULL);
+    random_on(QTEST_VIRT_PCI, QTEST_MODERN, RX_MERGED, NULL);
 }
 
 static void test_virt_mmio(void)
 {
-    random_on(QTEST_VIRT_MMIO, RX_GUEST, NULL);
+    random_on(QTEST_VIRT_MMIO, QTEST_MODERN, RX_GUEST, NULL);
+}
+
+/* Version 1 of the MMIO interface. */
+static void test_legacy_microvm(void)
+{
+    random_on(QTEST_MICROVM, QTEST_LEGACY, RX_GUEST, NULL);
+}
+
+static void test_legacy_virt_mmio(void)
+{
+    random_on(QTEST_VIRT_MMIO, QTEST_LEGACY, RX_BOUNCED, NULL);
 }
 
 #ifdef QTEST_PACKED
 static void test_packed_pci(void)
 {
-    random_on(QTEST_PC, RX_MERGED, &vdrv_queue_packed);
+    random_on(QTEST_PC, QTEST_MODERN, RX_MERGED, &vdrv_queue_packed);
 }
 
 static void test_packed_mmio(void)
 {
-    random_on(QTEST_VIRT_MMIO, RX_BOUNCED, &vdrv_queue_packed);
+    random_on(QTEST_VIRT_MMIO, QTEST_MODERN, RX_BOUNCED, &vdrv_queue_packed);
 }
 #endif
 
@@ -599,6 +612,8 @@ static const struct check_case cases[] = {
     {"random_microvm", test_microvm},
     {"random_virt_pci", test_virt_pci},
     {"random_virt_mmio", test_virt_mmio},
+    {"legacy_microvm", test_legacy_microvm},
+    {"legacy_virt_mmio", test_legacy_virt_mmio},
     {"needs_reset", test_needs_reset},
 #ifdef QTEST_PACKED
     {"packed_pci", test_packed_pci},
