@@ -586,6 +586,12 @@ static int bring_up(struct vdrv_virtio_net *nic,
     if (err != VDRV_OK)
         return err;
     describe(nic, cfg);
+    if (nic->info.rx_queue_size == 0 || nic->info.tx_queue_size == 0) {
+        vdrv_transport_log(nic->drv.transport, VDRV_LOG_ERROR,
+                           "a queue has no room for a header and a frame",
+                           NULL);
+        return VDRV_ERR_UNSUPPORTED;
+    }
     return vdrv_driver_run(&nic->drv);
 }
 

@@ -1744,6 +1744,11 @@ static void init_refusals(void)
     o.cfg.rx_pool[0] = &p.rx;
     CHECK_EQ(rig_init(g, &o), VDRV_ERR_INVALID);
     CHECK(fake_log_contains(&g->f, "pool buffers are smaller"));
+    o = (struct opts){.cfg = {.queue_size = 1, .no_indirect = 1}};
+    CHECK_EQ(rig_init(g, &o), VDRV_ERR_UNSUPPORTED);
+    CHECK(fake_log_contains(&g->f, "no room for a header and a frame"));
+    CHECK(fake_balanced(&g->f));
+    o = (struct opts){0};
     g->slot.device_id = 2;
     CHECK_EQ(rig_init(g, &o), VDRV_ERR_NO_DEVICE);
     CHECK(fake_balanced(&g->f));
