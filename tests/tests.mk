@@ -187,12 +187,7 @@ demo-host: $(DEMO_HOST)
 
 # ---- Measurements ----------------------------------------------------------------
 
-build/bench/bench_ring: tests/bench/bench_ring.c $(LIB)
-	@mkdir -p $(@D)
-	$(Q)$(CC) -std=c11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Iinclude \
-	    -o $@ $< $(LIB)
-
-build/bench/bench_blk: tests/bench/bench_blk.c tests/bench/bench_device.c $(LIB)
+build/bench/bench_%: tests/bench/bench_%.c tests/bench/bench_device.c $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Iinclude \
 	    -o $@ $^

@@ -13,10 +13,9 @@ struct desc {
 
 uint64_t bench_features =
     UINT64_C(1) << 32 | UINT64_C(1) << 29 | UINT64_C(1) << 28;
-uint32_t bench_ring_size = 256;
+struct vdrv_queue_area bench_area;
 
-static struct vdrv_queue_area area;
-static uint32_t doorbell, status;
+static uint32_t doorbell, status, ring_size;
 static uint16_t seen;
 
 static uint32_t read_status(struct vdrv_transport *t)
@@ -47,7 +46,7 @@ static void write_features(struct vdrv_transport *t, const uint64_t features[2])
 static uint32_t queue_max(struct vdrv_transport *t, uint32_t queue)
 {
     (void)t;
-    return queue == 0 ? bench_ring_size : 0;
+    return queue == 0 ? ring_size : 0;
 }
 
 static int queue_enable(struct vdrv_transport *t, uint32_t queue,
@@ -55,7 +54,7 @@ static int queue_enable(struct vdrv_transport *t, uint32_t queue,
                         struct vdrv_notify *notify)
 {
     (void)t;
-    area = *a;
+    bench_area = *a;
     notify->addr = (uintptr_t)&doorbell;
     notify->space = VDRV_SPACE_MEMORY;
     notify->width = 4;
@@ -117,7 +116,7 @@ void bench_transport(struct vdrv_transport *t, uint32_t id, uint32_t size)
                                   .dma_alloc = dma_alloc,
                                   .dma_free = dma_free};
 
-    bench_ring_size = size;
+    ring_size = size;
     seen = 0;
     memset(t, 0, sizeof(*t));
     t->ops = &ops;
@@ -130,12 +129,12 @@ void bench_transport(struct vdrv_transport *t, uint32_t id, uint32_t size)
 
 __attribute__((noinline)) void bench_answer(void)
 {
-    struct desc *desc = (struct desc *)(uintptr_t)area.desc;
-    uint16_t *avail = (uint16_t *)(uintptr_t)area.driver;
-    uint16_t *used = (uint16_t *)(uintptr_t)area.device;
-    uint32_t *elem = (uint32_t *)(uintptr_t)(area.device + 4);
+    struct desc *desc = (struct desc *)(uintptr_t)bench_area.desc;
+    uint16_t *avail = (uint16_t *)(uintptr_t)bench_area.driver;
+    uint16_t *used = (uint16_t *)(uintptr_t)bench_area.device;
+    uint32_t *elem = (uint32_t *)(uintptr_t)(bench_area.device + 4);
     const uint16_t idx = __atomic_load_n(&avail[1], __ATOMIC_ACQUIRE);
-    const uint16_t mask = (uint16_t)(area.size - 1);
+    const uint16_t mask = (uint16_t)(bench_area.size - 1);
 
     for (; seen != idx; seen++) {
         const uint16_t head = avail[2 + (seen & mask)];
@@ -156,5 +155,5 @@ __attribute__((noinline)) void bench_answer(void)
     }
     __atomic_store_n(&used[1], idx, __ATOMIC_RELEASE);
     /* avail_event: it wants to hear of the next one */
-    *(uint16_t *)(void *)(elem + 2 * area.size) = idx;
+    *(uint16_t *)(void *)(elem + 2 * bench_area.size) = idx;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Instructions and nanoseconds per request of the ring, driver side only:
- * add, kick decision and burst reap.  The device below answers between the
+ * add, kick decision and burst reap.  The device answers between the
  * counted functions, which are the ones named drv_*: callgrind counts them
  * with --toggle-collect='drv_*'.
  *
@@ -21,13 +21,9 @@
 
 #include <virtio_drv/queue.h>
 
-#define MAX_BATCH 32
+#include "bench_device.h"
 
-struct desc {
-    uint64_t addr;
-    uint32_t len;
-    uint16_t flags, next;
-};
+#define MAX_BATCH 32
 
 struct pdesc {
     uint64_t addr;
@@ -35,61 +31,7 @@ struct pdesc {
     uint32_t tag; /* id, flags << 16 */
 };
 
-/* ---- A transport that is only memory ------------------------------------- */
-
-static struct vdrv_queue_area area;
-static uint32_t doorbell;
-static uint32_t ring_size = 256;
-
-static uint32_t bench_queue_max(struct vdrv_transport *t, uint32_t queue)
-{
-    (void)t;
-    return queue == 0 ? ring_size : 0;
-}
-
-static int bench_queue_enable(struct vdrv_transport *t, uint32_t queue,
-                              const struct vdrv_queue_area *a,
-                              struct vdrv_notify *notify)
-{
-    (void)t;
-    area = *a;
-    notify->addr = (uintptr_t)&doorbell;
-    notify->space = VDRV_SPACE_MEMORY;
-    notify->width = 4;
-    notify->value = queue;
-    return VDRV_OK;
-}
-
-static const struct vdrv_transport_ops bench_ops = {
-    .queue_max = bench_queue_max,
-    .queue_enable = bench_queue_enable,
-};
-
-static void *bench_alloc(void *ctx, size_t size, size_t align, uint64_t limit,
-                         uint32_t flags, uint64_t *dma)
-{
-    void *p = aligned_alloc(align, (size + align - 1) / align * align);
-
-    (void)ctx;
-    (void)limit;
-    (void)flags;
-    *dma = (uint64_t)(uintptr_t)p;
-    return p;
-}
-
-static void bench_free(void *ctx, void *ptr, uint64_t dma, size_t size,
-                       uint32_t flags)
-{
-    (void)ctx;
-    (void)dma;
-    (void)size;
-    (void)flags;
-    free(ptr);
-}
-
 /* ---- The device, outside the count --------------------------------------- */
-
-static uint16_t dev_seen;
 
 static bool dev_packed;
 
@@ -103,8 +45,8 @@ static struct place dev_avail = {0, 0x80800000u}, dev_used = {0, 0x80800000u};
 static void dev_move(struct place *p, uint32_t n)
 {
     p->slot += n;
-    if (p->slot >= area.size) {
-        p->slot -= area.size;
+    if (p->slot >= bench_area.size) {
+        p->slot -= bench_area.size;
         p->wrap ^= 0x80800000u;
     }
 }
@@ -115,8 +57,9 @@ static void dev_move(struct place *p, uint32_t n)
  */
 static __attribute__((noinline)) void dev_answer_packed(void)
 {
-    struct pdesc *desc = (struct pdesc *)(uintptr_t)area.desc, *first = NULL;
-    uint32_t *event = (uint32_t *)(uintptr_t)area.device;
+    struct pdesc *desc = (struct pdesc *)(uintptr_t)bench_area.desc,
+                 *first = NULL;
+    uint32_t *event = (uint32_t *)(uintptr_t)bench_area.device;
     uint32_t first_tag = 0, head;
 
     for (; head = __atomic_load_n(&desc[dev_avail.slot].tag, __ATOMIC_ACQUIRE),
@@ -154,42 +97,12 @@ static __attribute__((noinline)) void dev_answer_packed(void)
     *event = dev_avail.slot | dev_avail.wrap >> 31 << 15 | 0x20000u;
 }
 
-/* The same for a split ring. */
-static __attribute__((noinline)) void dev_answer_split(void)
-{
-    struct desc *desc = (struct desc *)(uintptr_t)area.desc;
-    uint16_t *avail = (uint16_t *)(uintptr_t)area.driver;
-    uint16_t *used = (uint16_t *)(uintptr_t)area.device;
-    uint32_t *elem = (uint32_t *)(uintptr_t)(area.device + 4);
-    const uint16_t idx = __atomic_load_n(&avail[1], __ATOMIC_ACQUIRE);
-    const uint16_t mask = (uint16_t)(area.size - 1);
-
-    for (; dev_seen != idx; dev_seen++) {
-        const uint16_t head = avail[2 + (dev_seen & mask)];
-        struct desc *d = &desc[head], *table = desc;
-        uint32_t len = 0;
-
-        if (d->flags & 4)
-            d = table = (struct desc *)(uintptr_t)d->addr;
-        for (;; d = &table[d->next]) {
-            len += d->flags & 2 ? d->len : 0;
-            if (!(d->flags & 1))
-                break;
-        }
-        elem[2 * (dev_seen & mask)] = head;
-        elem[2 * (dev_seen & mask) + 1] = len;
-    }
-    __atomic_store_n(&used[1], idx, __ATOMIC_RELEASE);
-    /* avail_event: wants to hear of the next one */
-    *(uint16_t *)(void *)(elem + 2 * area.size) = idx;
-}
-
 static void dev_answer(void)
 {
     if (dev_packed)
         dev_answer_packed();
     else
-        dev_answer_split();
+        bench_answer();
 }
 
 /* ---- The driver's side ---------------------------------------------------- */
@@ -245,29 +158,23 @@ int drv_reap(struct vdrv_queue *q, struct vdrv_used *used, unsigned max)
 #define PACKED "packed-"
 
 static void make_queue(struct vdrv_queue *q, struct vdrv_transport *t,
-                       const char *layout)
+                       const char *layout, uint32_t size)
 {
-    static struct vdrv_hal hal = {.direct_size = UINT64_MAX,
-                                  .dma_alloc = bench_alloc,
-                                  .dma_free = bench_free};
     const char *const kind = layout + (dev_packed ? strlen(PACKED) : 0);
     const bool indirect = strcmp(kind, "indirect") == 0;
     struct vdrv_queue_config cfg = {.vector = VDRV_NO_VECTOR,
                                     .indirect = indirect ? 4 : 0,
                                     .packed = &vdrv_queue_packed};
 
-    memset(t, 0, sizeof(*t));
-    t->ops = &bench_ops;
-    t->hal = &hal;
-    t->dma_limit = UINT64_MAX;
-    t->features[0] = UINT64_C(1) << 32;
+    bench_features = UINT64_C(1) << 32;
     if (dev_packed)
-        t->features[0] |= UINT64_C(1) << 34;
+        bench_features |= UINT64_C(1) << 34;
     if (strcmp(kind, "noevent") != 0)
-        t->features[0] |= UINT64_C(1) << 29;
+        bench_features |= UINT64_C(1) << 29;
     if (indirect)
-        t->features[0] |= UINT64_C(1) << 28;
-    cfg.work_size = vdrv_queue_work_size(&hal, ring_size, cfg.indirect);
+        bench_features |= UINT64_C(1) << 28;
+    bench_transport(t, 0, size);
+    cfg.work_size = vdrv_queue_work_size(t->hal, size, cfg.indirect);
     cfg.work = malloc(cfg.work_size);
     if (cfg.work == NULL || vdrv_queue_init(q, t, &cfg) != VDRV_OK)
         abort();
@@ -288,6 +195,7 @@ static int print_bytes(void)
 
 int main(int argc, char **argv)
 {
+    uint32_t size = 256;
     static int (*const add[])(struct vdrv_queue *,
                               unsigned) = {drv_add1, drv_add2, drv_add3};
     struct vdrv_transport t;
@@ -304,13 +212,13 @@ int main(int argc, char **argv)
     batch = (unsigned)atoi(argv[3]);
     total = (unsigned)atoi(argv[4]);
     if (argc > 5)
-        ring_size = (uint32_t)atoi(argv[5]);
+        size = (uint32_t)atoi(argv[5]);
     if (batch < 1 || batch > MAX_BATCH || nseg < 1 || nseg > 3)
         return 2;
     dev_packed = strncmp(argv[1], PACKED, strlen(PACKED)) == 0;
-    make_queue(&q, &t, argv[1]);
+    make_queue(&q, &t, argv[1], size);
     clock_gettime(CLOCK_MONOTONIC, &a);
-    if (batch * nseg > ring_size)
+    if (batch * nseg > size)
         return 2;
     while (done < total) {
         for (unsigned i = 0; i < batch; i++)
