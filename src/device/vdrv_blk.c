@@ -710,10 +710,11 @@ static uint32_t size_of(const struct vdrv_virtio_blk_config *cfg)
 static uint32_t max_segs_of(const struct vdrv_virtio_blk_config *cfg)
 {
     const uint32_t n = cfg->max_segs != 0 ? cfg->max_segs : DEFAULT_MAX_SEGS;
-    const uint32_t size =
-        size_of(cfg) < VIRTQ_SIZE_MAX ? size_of(cfg) : VIRTQ_SIZE_MAX;
+    uint32_t most = VIRTQ_SIZE_MAX - 2;
 
-    return n < size - 2 ? n : size - 2;
+    if (size_of(cfg) < VIRTQ_SIZE_MAX)
+        most = size_of(cfg) - 2;
+    return n < most ? n : most;
 }
 
 /* The work memory of one queue: the ring's, the slots, the segments. */

@@ -357,11 +357,10 @@ static uint32_t size_of(const struct vdrv_virtio_net_config *cfg)
 static uint32_t max_segs_of(const struct vdrv_virtio_net_config *cfg)
 {
     const uint32_t n = cfg->max_segs != 0 ? cfg->max_segs : DEFAULT_MAX_SEGS;
+    uint32_t most = VIRTQ_SIZE_MAX - 1; /* 2.7.5.3.1: and a header */
 
-    uint32_t most =
-        size_of(cfg) < VIRTQ_SIZE_MAX ? size_of(cfg) : VIRTQ_SIZE_MAX;
-
-    most = most > 1 ? most - 1 : 1; /* 2.7.5.3.1: and a header */
+    if (size_of(cfg) > 1 && size_of(cfg) < VIRTQ_SIZE_MAX)
+        most = size_of(cfg) - 1;
     return n < most ? n : most;
 }
 
