@@ -4,7 +4,7 @@
 the seeds say, see screens.c.  Built before: `make kernel ARCH=...`.
 
 Words choose the cases whose names have them; a number is how many dirty
-rectangles there are, 1000 otherwise.  The last line is `N passed, N failed,
+rectangles there are, 10000 otherwise.  The last line is `N passed, N failed,
 N skipped`.
 """
 from __future__ import annotations
@@ -30,7 +30,7 @@ FORMATS = ("BGRX", "BGRA", "RGBX", "RGBA", "XRGB", "ARGB", "XBGR", "ABGR")
 SIZE = (320, 240)  # pixels cost time where the CPU is emulated
 ONE = {"xres": SIZE[0], "yres": SIZE[1]}
 BOX, SIDE, BATCH = 32, 64, 8
-RECTS = next((int(w) for w in sys.argv[1:] if w.isdigit()), 1000)
+RECTS = next((int(w) for w in sys.argv[1:] if w.isdigit()), 10000)
 
 
 class Skip(Exception):
