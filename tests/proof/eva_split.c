@@ -57,6 +57,35 @@ void vdrv__queue_unmap(const struct vdrv_queue *vq,
     (void)map;
 }
 
+int vdrv__queue_next_run(const struct vdrv_queue *vq, struct vdrv__runs *r)
+{
+    (void)vq;
+    (void)r;
+    return VDRV_ERR_INVALID;
+}
+
+int vdrv__queue_map_table(struct vdrv_queue *vq, uint32_t number,
+                          struct vdrv__runs *r)
+{
+    (void)vq;
+    (void)number;
+    (void)r;
+    return VDRV_ERR_INVALID;
+}
+
+bool vdrv__queue_unmap_table(struct vdrv_queue *vq, uint32_t number)
+{
+    (void)vq;
+    (void)number;
+    return false;
+}
+
+int vdrv__queue_bad_used(struct vdrv_queue *vq, uint32_t good)
+{
+    vq->error = VDRV_ERR_PROTOCOL;
+    return good > 0 ? (int)good : VDRV_ERR_PROTOCOL;
+}
+
 static void add(void)
 {
     struct vdrv_seg seg[2] = {{0}, {0}};

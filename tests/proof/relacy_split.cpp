@@ -57,6 +57,26 @@ void vdrv__queue_unmap(const struct vdrv_queue *, const struct vdrv_queue_map *)
 {
 }
 
+int vdrv__queue_next_run(const struct vdrv_queue *, struct vdrv__runs *)
+{
+    return VDRV_ERR_INVALID;
+}
+
+int vdrv__queue_map_table(struct vdrv_queue *, uint32_t, struct vdrv__runs *)
+{
+    return VDRV_ERR_INVALID;
+}
+
+bool vdrv__queue_unmap_table(struct vdrv_queue *, uint32_t)
+{
+    return false;
+}
+
+int vdrv__queue_bad_used(struct vdrv_queue *, uint32_t good)
+{
+    return good > 0 ? (int)good : VDRV_ERR_PROTOCOL;
+}
+
 template <class T> struct ring : rl::test_suite<T, 2> {
     rl::atomic<unsigned> word[SHARED_WORDS];
     rl::var<unsigned> data;
