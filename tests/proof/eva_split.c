@@ -117,6 +117,7 @@ static void reap(uint16_t pos)
 
 void check_split(void)
 {
+    q.kind = &vdrv_queue_split;
     q.desc = desc;
     q.driver = avail;
     q.device = (void *)used;
