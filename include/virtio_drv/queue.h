@@ -10,7 +10,10 @@
  * lengths are in memory it cannot reach, an id must be outstanding, a length
  * at most what was posted.  A device that breaks a rule breaks its queue: the
  * queue then answers PROTOCOL until it is reset, touches no memory of the
- * device's, and keeps every cookie for vdrv_queue_drain().
+ * device's, and keeps every cookie for vdrv_queue_drain().  A chain counts as
+ * outstanding from add, not from kick: while others are out, a device that
+ * guesses its id can end it early, once.  So kick what you added before you
+ * reuse memory on the word of a device that you do not trust.
  *
  * All of a queue's calls are [queue]; init, fini, restart and drain are
  * [alone].

@@ -1470,6 +1470,20 @@ static void test_nothing_of_3d(void)
 
 static const struct fake_gpu_config blobs = {.blob = true};
 
+/* Red is x and green is y, in memory that lies in pieces of `piece` bytes. */
+static void paint_pieces(const struct vdrv_fb *fb, uint32_t piece)
+{
+    for (uint32_t y = 0; y < fb->height; y++) {
+        for (uint32_t x = 0; x < fb->width; x++) {
+            const uint32_t at = y * fb->pitch + x * 4;
+            const uint32_t v =
+                vdrv_pixel_pack(fb->format, (uint8_t)x, (uint8_t)y, 0x77, 0);
+
+            memcpy((uint8_t *)fb->segs[at / piece].ptr + at % piece, &v, 4);
+        }
+    }
+}
+
 /* GPU-26, GPU-27, GPU-28, GPU-30, GPU-31: what the device shows is the memory
    itself, in pieces, with padding, at any offset; nothing is transferred. */
 static void test_shared_scanout(void)
@@ -1504,15 +1518,7 @@ static void test_shared_scanout(void)
         for (uint32_t i = 0; i < fb.nsegs; i++)
             seg[i] =
                 vdrv_seg_out(memory + (fb.nsegs - 1 - i) * 2 * PIECE, PIECE);
-        for (uint32_t y = 0; y < H; y++) {
-            for (uint32_t x = 0; x < W; x++) {
-                const uint32_t at = y * PITCH + x * 4;
-                const uint32_t v =
-                    vdrv_pixel_pack(format, (uint8_t)x, (uint8_t)y, 0x77, 0);
-
-                memcpy((uint8_t *)seg[at / PIECE].ptr + at % PIECE, &v, 4);
-            }
-        }
+        paint_pieces(&fb, PIECE);
         machine_up(&mc, &blobs);
         g.cfg.no_framebuffer = 1;
         REQUIRE(init() == VDRV_OK);
