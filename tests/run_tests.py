@@ -21,12 +21,13 @@ CLOSING = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-# Python tests that drive a program of ours; test_proofs wants QEMU, too.
+# Python tests that drive a program of ours; the latter want QEMU, too.
 DRIVES = {"test_picture.py": ["build/test/picture_dump"],
           "test_tsan.py": ["build/test/tsan/test_xv6_disk",
                            "build/test/tsan/test_rtos_wait"]}
 WITH_QEMU = {"test_proofs.py": ["build/test/responder_peer",
-                                "qemu-system-x86_64"]}
+                                "qemu-system-x86_64"],
+             "test_fdt_blobs.py": ["build/test/fdt_slots"]}
 
 # On QEMU's devices; how many operations on each, if not the usual number.
 QTESTS = ("qtest_blk", "qtest_net", "qtest_gpu")

@@ -81,7 +81,13 @@ needs() {
         want clang clang
         want /usr/include/lwip/lwip/init.h liblwip-dev
         ;;
-    test) needs test-host; guests; needs lint; needs bench ;;
+    test)
+        needs test-host
+        guests
+        want dtc device-tree-compiler
+        needs lint
+        needs bench
+        ;;
     test-qtest | soak) needs demo-host; qemu x86_64; qemu aarch64 ;;
     lint)
         needs demo-host

@@ -85,8 +85,10 @@ endef
 -include $(TSAN_LIB_OBJS:.o=.d)
 
 # Programs that Python tests drive.
-HOST_HELPERS := $(HOST_OUT)/picture_dump $(HOST_OUT)/responder_peer
+HOST_HELPERS := $(HOST_OUT)/picture_dump $(HOST_OUT)/responder_peer \
+	$(HOST_OUT)/fdt_slots
 HELPER_SRCS_picture_dump := tests/kernel/picture.c
+HELPER_SRCS_fdt_slots := src/transport/vdrv_fdt.c
 HELPER_SRCS_responder_peer := tests/kernel/responder.c tests/kernel/pattern.c
 define host_helper
 $(HOST_OUT)/$1: $(patsubst %.c,$(HOST_OUT)/%.o,tests/unit/$1.c \
@@ -138,7 +140,7 @@ $(FUZZ_SMOKE): $(FUZZ_SMOKE_OBJS) $(VDRV_SRCS:./%.c=$(HOST_OUT)/%.o)
 # learns stays in build/fuzz/corpus; what it finds in build/fuzz.
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
-FUZZ ?= ring mmio pci config blk net_rx net_tx gpu edid responder session
+FUZZ ?= ring mmio pci config fdt cmdline blk net_rx net_tx gpu edid responder session
 FUZZ_OUT := build/fuzz
 FUZZ_SAN := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 FUZZ_OBJS := $(patsubst %.c,$(FUZZ_OUT)/%.o,$(FUZZ_SRCS) \
