@@ -42,8 +42,9 @@ def host_programs() -> list[list[str]]:
                if p.name not in WITH_QEMU]
     demo = [sys.executable, str(ROOT / "tests/kernel/demo_test.py"), "host"]
     barriers = [sys.executable, str(ROOT / "tests/proof/barriers_test.py")]
+    bench = [sys.executable, str(ROOT / "tests/bench/bench_test.py")]
     fuzz = [str(ROOT / "build/test/fuzz_smoke"), "tests/fuzz/corpus.txt"]
-    return built + [fuzz] + scripts + [demo, barriers]
+    return built + [fuzz] + scripts + [demo, barriers, bench]
 
 
 def guest_programs() -> list[list[str]]:
