@@ -379,6 +379,8 @@ int vdrv_pci_probe_any(struct vdrv_pci *pci, const struct vdrv_hal *hal,
     if (pci->transport.device_id == 0)
         return VDRV_ERR_NO_DEVICE;
     if (vdrv__pci_bar_count(ops, fn) != BARS) {
+        if (get(pci, PCI_VENDOR_ID, 4) == ALL_ONES)
+            return VDRV_ERR_NO_DEVICE;
         log_text(pci, VDRV_LOG_ERROR, "header type is not 0");
         return VDRV_ERR_PROTOCOL;
     }
