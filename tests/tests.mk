@@ -69,7 +69,8 @@ endef
 TSAN := -fsanitize=thread
 TSAN_CFLAGS := $(filter-out $(SAN),$(HOST_CFLAGS)) $(TSAN) \
 	$(if $(findstring clang,$(HOST_CC)),,-Wno-tsan)
-TSAN_TESTS := $(HOST_OUT)/tsan/test_xv6_disk $(HOST_OUT)/tsan/test_rtos_wait
+TSAN_TESTS := $(addprefix $(HOST_OUT)/tsan/,test_xv6_disk test_rtos_wait \
+	test_queue_threads)
 TSAN_LIB_OBJS := $(HOST_LIB_OBJS:$(HOST_OUT)/%=$(HOST_OUT)/tsan/%)
 $(HOST_OUT)/tsan/%.o: %.c
 	@mkdir -p $(@D)
@@ -273,7 +274,11 @@ test: $(HOST_ALL) $(QTESTS) $(ALL_KERNELS)
 test-qtest: $(QTESTS)
 	$(Q)$(PYTHON) tests/run_tests.py -v qtest
 
-# The same for a long time: a million operations on each device and bus.
+# The same for a long time: a million operations on each device and bus, and
+# ten million transfers between two threads in each mode of a ring.
 SOAK ?= 1000000
-soak: $(QTESTS)
+SOAK_TRANSFERS ?= 10000000
+soak: $(QTESTS) $(HOST_OUT)/tsan/test_queue_threads
+	$(Q)QUEUE_TRANSFERS=$(SOAK_TRANSFERS) TSAN_SECONDS=7200 \
+	    $(PYTHON) tests/unit/test_tsan.py $(HOST_OUT)/tsan/test_queue_threads
 	$(Q)QTEST_OPERATIONS=$(SOAK) $(PYTHON) tests/run_tests.py -t 7200 -v qtest
