@@ -74,6 +74,7 @@ struct vdrv_virtio_net_config {
     uint8_t require_platform; /* refuse a device without ACCESS_PLATFORM */
     uint8_t no_indirect;
     uint8_t no_event_idx;
+    uint8_t suspend; /* accept VIRTIO_F_SUSPEND, for vdrv_suspend() */
 };
 
 /* Private: one direction of a queue pair; the other never looks at it. */

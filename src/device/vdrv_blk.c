@@ -557,6 +557,16 @@ static int blk_start(struct vdrv_device *dev)
     return vdrv_driver_start(&blk_of_dev(dev)->drv);
 }
 
+static int blk_suspend(struct vdrv_device *dev)
+{
+    return vdrv_driver_suspend(&blk_of_dev(dev)->drv);
+}
+
+static int blk_resume(struct vdrv_device *dev)
+{
+    return vdrv_driver_resume(&blk_of_dev(dev)->drv);
+}
+
 static const struct vdrv_config_field always_fields[] = {
     {VIRTIO_BLK_CFG_CAPACITY, 8, 1},
 };
@@ -653,6 +663,8 @@ static const struct vdrv_block_ops blk_ops = {
             .stop = blk_stop,
             .start = blk_start,
             .refresh = blk_refresh,
+            .suspend = blk_suspend,
+            .resume = blk_resume,
         },
     .num_blocks = blk_num_blocks,
     .block_size = blk_block_size,
@@ -693,6 +705,8 @@ static void choose_features(const struct vdrv_virtio_blk_config *cfg,
         wanted[0] |= BIT(VIRTIO_F_EVENT_IDX);
     if (cfg->packed != NULL)
         wanted[0] |= BIT(VIRTIO_F_RING_PACKED);
+    if (cfg->suspend)
+        wanted[0] |= BIT(VIRTIO_F_SUSPEND);
     required[0] = BIT(VIRTIO_F_VERSION_1);
     required[1] = 0;
     if (cfg->require_platform)

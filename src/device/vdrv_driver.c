@@ -55,10 +55,19 @@ static void drain(struct vdrv_driver *drv, uint32_t queue)
     dq->busy--;
 }
 
+/* What calls answer while it does not run. */
+static int idle_code(const struct vdrv_driver *drv)
+{
+    const int err = vdrv__status_get(&drv->latched);
+
+    if (state_of(drv) == VDRV_DRIVER_STUCK)
+        return VDRV_ERR_STUCK;
+    return err != VDRV_OK ? err : VDRV_ERR_BAD_STATE;
+}
+
 int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue)
 {
     uint32_t state;
-    int err;
 
     if (drv->transport == NULL || queue >= drv->made)
         return drv->transport == NULL ? VDRV_ERR_BAD_STATE : VDRV_ERR_INVALID;
@@ -69,10 +78,7 @@ int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue)
     if (drv->queue[queue].busy == 0 &&
         (state == VDRV_DRIVER_HALTED || state == VDRV_DRIVER_STOPPED))
         drain(drv, queue);
-    if (state == VDRV_DRIVER_STUCK)
-        return VDRV_ERR_STUCK;
-    err = vdrv__status_get(&drv->latched);
-    return err != VDRV_OK ? err : VDRV_ERR_BAD_STATE;
+    return idle_code(drv);
 }
 
 /* ---- Bringing it up ----------------------------------------------------- */
@@ -337,6 +343,63 @@ int vdrv_driver_start(struct vdrv_driver *drv)
     return err;
 }
 
+/* ---- Suspend and resume (3.4) ------------------------------------------- */
+
+/* The device did not do as it was told: it is not trusted with anything. */
+static int rest_failed(struct vdrv_driver *drv, int err)
+{
+    int stopped;
+
+    latch(drv, err == VDRV_ERR_TIMEOUT ? VDRV_ERR_BAD_STATE : err,
+          VDRV_DRIVER_FAILED);
+    if (err != VDRV_ERR_TIMEOUT)
+        return err;
+    stopped = vdrv_stop(drv->dev); /* the class's own */
+    return stopped == VDRV_ERR_STUCK ? stopped : err;
+}
+
+int vdrv_driver_suspend(struct vdrv_driver *drv)
+{
+    int err;
+
+    if (drv->transport == NULL)
+        return VDRV_ERR_BAD_STATE;
+    if (in_callback(drv))
+        return VDRV_ERR_BUSY;
+    if (state_of(drv) == VDRV_DRIVER_SUSPENDED)
+        return VDRV_OK;
+    if (state_of(drv) != VDRV_DRIVER_RUNNING)
+        return idle_code(drv);
+    if (!vdrv_feature(drv->features, VIRTIO_F_SUSPEND))
+        return VDRV_ERR_UNSUPPORTED;
+    /* Before the device is told: from here on nobody adds or notifies. */
+    set_state(drv, VDRV_DRIVER_SUSPENDED);
+    vdrv__count(&drv->epoch);
+    err = vdrv_transport_suspend(drv->transport, 0);
+    return err == VDRV_OK ? VDRV_OK : rest_failed(drv, err);
+}
+
+int vdrv_driver_resume(struct vdrv_driver *drv)
+{
+    int err;
+
+    if (drv->transport == NULL)
+        return VDRV_ERR_BAD_STATE;
+    if (in_callback(drv))
+        return VDRV_ERR_BUSY;
+    if (state_of(drv) == VDRV_DRIVER_RUNNING)
+        return VDRV_OK;
+    if (state_of(drv) != VDRV_DRIVER_SUSPENDED)
+        return idle_code(drv);
+    err = vdrv_transport_resume(drv->transport, 0);
+    if (err != VDRV_OK)
+        return rest_failed(drv, err);
+    for (uint32_t i = 0; i < drv->made; i++)
+        drv->queue[i].epoch = drv->epoch;
+    set_state(drv, VDRV_DRIVER_RUNNING);
+    return VDRV_OK;
+}
+
 int vdrv_driver_seize(struct vdrv_driver *drv)
 {
     if (drv->transport == NULL)
@@ -457,10 +520,10 @@ int vdrv_driver_arm(struct vdrv_driver *drv, uint32_t queue, uint32_t mode)
 
 int vdrv_driver_refresh(struct vdrv_driver *drv)
 {
-    const int err = vdrv__status_get(&drv->latched);
-
-    if (drv->transport == NULL || state_of(drv) != VDRV_DRIVER_RUNNING)
-        return err != VDRV_OK ? err : VDRV_ERR_BAD_STATE;
+    if (drv->transport == NULL)
+        return VDRV_ERR_BAD_STATE;
+    if (state_of(drv) != VDRV_DRIVER_RUNNING)
+        return idle_code(drv);
     return look_at_health(drv);
 }
 

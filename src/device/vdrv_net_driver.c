@@ -172,6 +172,16 @@ static int net_start(struct vdrv_device *dev)
     return vdrv_driver_start(&nic_of_dev(dev)->drv);
 }
 
+static int net_suspend(struct vdrv_device *dev)
+{
+    return vdrv_driver_suspend(&nic_of_dev(dev)->drv);
+}
+
+static int net_resume(struct vdrv_device *dev)
+{
+    return vdrv_driver_resume(&nic_of_dev(dev)->drv);
+}
+
 /* 5.1.4: a field is there when its feature is. */
 static const struct {
     uint8_t bit;
@@ -298,6 +308,8 @@ static const struct vdrv_net_ops net_ops = {
             .stop = net_stop,
             .start = net_start,
             .refresh = net_refresh,
+            .suspend = net_suspend,
+            .resume = net_resume,
         },
     .mac_address = net_mac_address,
     .can_transmit = vdrv__net_can_transmit,
@@ -338,6 +350,8 @@ static void choose_features(const struct vdrv_virtio_net_config *cfg,
         wanted[0] |= BIT(VIRTIO_F_EVENT_IDX);
     if (cfg->packed != NULL)
         wanted[0] |= BIT(VIRTIO_F_RING_PACKED);
+    if (cfg->suspend)
+        wanted[0] |= BIT(VIRTIO_F_SUSPEND);
     required[0] = BIT(VIRTIO_F_VERSION_1);
     required[1] = 0;
     if (cfg->require_platform)

@@ -102,7 +102,7 @@ int vdrv_fdt_begin(struct vdrv_fdt_walk *w, const void *fdt, size_t size)
     return VDRV_OK;
 }
 
-/* ---- The structure block -------------------------------------------------- */
+/* --- The structure block -------------------------------------------------- */
 
 static bool next_word(struct vdrv_fdt_walk *w, uint32_t *out)
 {
@@ -278,7 +278,7 @@ static bool property(struct vdrv_fdt_walk *w)
     return true;
 }
 
-/* ---- A node that was found ------------------------------------------------ */
+/* --- A node that was found ------------------------------------------------ */
 
 /* From the addresses of bus `l` to those of the bus `up` that it is on. */
 static bool translate(const struct vdrv_fdt_walk *w,

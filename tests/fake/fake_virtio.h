@@ -28,6 +28,7 @@ extern "C" {
 #define FAKE_DRIVER      0x02u
 #define FAKE_DRIVER_OK   0x04u
 #define FAKE_FEATURES_OK 0x08u
+#define FAKE_SUSPEND     0x10u
 #define FAKE_NEEDS_RESET 0x40u
 #define FAKE_FAILED      0x80u
 
@@ -43,6 +44,7 @@ extern "C" {
 #define FAKE_F_ORDER_PLATFORM    36u
 #define FAKE_F_NOTIFICATION_DATA 38u
 #define FAKE_F_RING_RESET        40u
+#define FAKE_F_SUSPEND           43u
 
 /* ISR bits, and causes of an interrupt. */
 #define FAKE_ISR_QUEUE  1u
@@ -96,13 +98,20 @@ struct fake_dev {
      */
     bool legacy;
     /* ---- Knobs ------------------------------------------------------ */
-    bool immediate;        /* work inside the kick */
-    uint32_t complete;     /* FAKE_COMPLETE_* */
-    uint32_t per_step;     /* requests a step in ORDER, RANDOM; 0: all */
-    uint32_t reset_reads;  /* status reads until a reset is done */
-    bool reset_never;      /* it is never done */
-    uint32_t fok_reads;    /* status reads until FEATURES_OK shows */
-    bool refuse_features;  /* FEATURES_OK never shows */
+    bool immediate;       /* work inside the kick */
+    uint32_t complete;    /* FAKE_COMPLETE_* */
+    uint32_t per_step;    /* requests a step in ORDER, RANDOM; 0: all */
+    uint32_t reset_reads; /* status reads until a reset is done */
+    bool reset_never;     /* it is never done */
+    uint32_t fok_reads;   /* status reads until FEATURES_OK shows */
+    bool refuse_features; /* FEATURES_OK never shows */
+    /*
+     * SUSPEND, and DRIVER_OK that resumes: status reads until it shows, at
+     * least until all that was taken is done; never; or NEEDS_RESET instead.
+     */
+    uint32_t suspend_reads;
+    bool suspend_never;
+    bool suspend_fails;
     bool generation_flaps; /* a new generation at each read of it */
     bool no_irq;           /* interrupts are lost */
     /* Runs before each read of configuration space, to change it. */
@@ -131,9 +140,11 @@ struct fake_dev {
     /* MSI-X: may this vector fire now?  If not, the transport keeps it. */
     bool (*vector_open)(struct fake_dev *d, uint16_t vector);
     void *transport;
-    uint32_t reset_left, fok_left;
+    uint32_t reset_left, fok_left, suspend_left;
     bool line_off; /* the transport keeps the line low */
     bool resetting, reset_seen, was_reset, fok_checked;
+    bool suspending, resuming; /* not done yet */
+    bool config_late;          /* it changed while suspended */
 };
 
 /* ---- For tests ------------------------------------------------------ */
