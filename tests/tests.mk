@@ -124,6 +124,40 @@ $(foreach t,$(TSAN_TESTS),$(eval $(call tsan_test,$t)))
 -include $(HOST_LIB_OBJS:.o=.d)
 .SECONDARY:
 
+# ---- Host tests on other CPUs, by qemu-user -------------------------------------
+
+# Big-endian with 64 and 32 bits, and little-endian with 32, whose device
+# addresses are above 4 GiB all the same.  A CPU without a compiler here is
+# left out, and tests/cpus.py says so.
+CPUS := s390x powerpc arm
+CPU_GCC_s390x := s390x-linux-gnu-gcc
+CPU_GCC_powerpc := powerpc-linux-gnu-gcc
+CPU_GCC_arm := arm-linux-gnueabihf-gcc
+CPU_TESTS := blk blk_faults driver edid fake_dev fdt gpu life mmio \
+	mmio_cmdline mmio_legacy msix net pci pci_disk pci_legacy queue \
+	queue_faults
+CPU_OUT := build/cpu
+CPU_CFLAGS := $(filter-out $(SAN),$(HOST_CFLAGS))
+CPU_HAVE := $(foreach c,$(CPUS),$(if $(shell command -v $(CPU_GCC_$c)),$c))
+
+define cpu_rules
+$(CPU_OUT)/$1/%.o: %.c
+	@mkdir -p $$(@D)
+	$$(Q)$(CPU_GCC_$1) $$(CPU_CFLAGS) -MMD -MP -c -o $$@ $$<
+CPU_OBJS_$1 := $(HOST_LIB_OBJS:$(HOST_OUT)/%=$(CPU_OUT)/$1/%)
+$(CPU_OUT)/$1/test_%: $(CPU_OUT)/$1/tests/unit/test_%.o $$(CPU_OBJS_$1)
+	@echo "  LD    $$@"
+	$$(Q)$(CPU_GCC_$1) -static -o $$@ $$^ -lpthread
+-include $$(CPU_OBJS_$1:.o=.d)
+-include $(CPU_TESTS:%=$(CPU_OUT)/$1/tests/unit/test_%.d)
+endef
+$(foreach c,$(CPU_HAVE),$(eval $(call cpu_rules,$c)))
+CPU_ALL := $(foreach c,$(CPU_HAVE),$(CPU_TESTS:%=$(CPU_OUT)/$c/test_%))
+
+.PHONY: test-cpus
+test-cpus: $(CPU_ALL)
+	$(Q)$(PYTHON) tests/run_tests.py -v cpus
+
 # ---- Fuzzing: device behaviour is the input -------------------------------------
 
 FUZZ_SRCS := $(filter-out %/fuzz_target.c %/fuzz_smoke.c,\
