@@ -440,12 +440,25 @@ size_t fake_dev_pending(const struct fake_dev *d)
     return d->n_pending;
 }
 
+/* With IN_ORDER a queue's requests come back as they went. */
+static size_t oldest_of(const struct fake_dev *d, const struct fake_queue *q)
+{
+    size_t i = 0;
+
+    while (d->pending[i].q != q)
+        i++;
+    return i;
+}
+
 /* Serves the i-th and takes it off the list; the used index comes later. */
 static void complete_one(struct fake_dev *d, size_t i)
 {
-    struct fake_chain c = d->pending[i];
+    struct fake_chain c;
     uint32_t len;
 
+    if (fake_dev_has(d, FAKE_F_IN_ORDER))
+        i = oldest_of(d, d->pending[i].q);
+    c = d->pending[i];
     memmove(&d->pending[i], &d->pending[i + 1],
             (d->n_pending - i - 1) * sizeof(*d->pending));
     d->n_pending--;
@@ -486,16 +499,6 @@ void fake_dev_drop(struct fake_dev *d, size_t i)
     d->n_pending--;
 }
 
-/* With IN_ORDER a queue's requests come back as they went. */
-static size_t oldest_of(const struct fake_dev *d, const struct fake_queue *q)
-{
-    size_t i = 0;
-
-    while (d->pending[i].q != q)
-        i++;
-    return i;
-}
-
 static void complete_some(struct fake_dev *d)
 {
     uint32_t n = d->per_step ? d->per_step : UINT32_MAX;
@@ -509,8 +512,6 @@ static void complete_some(struct fake_dev *d)
 
         if (d->complete == FAKE_COMPLETE_RANDOM)
             i = fake_rand(d->f) % d->n_pending;
-        if (fake_dev_has(d, FAKE_F_IN_ORDER))
-            i = oldest_of(d, d->pending[i].q);
         complete_one(d, i);
     }
     publish_all(d);
