@@ -311,7 +311,7 @@ static int place_work(struct vdrv_queue *q, const struct vdrv_queue_config *cfg)
 {
     uint8_t *p = cfg->work;
 
-    if (p == NULL || ((uintptr_t)p & (sizeof(uint64_t) - 1)) != 0)
+    if (p == NULL || ((uintptr_t)p & (_Alignof(uint64_t) - 1)) != 0)
         return VDRV_ERR_INVALID;
     if (cfg->work_size < vdrv_queue_work_size(q->hal, q->size, q->indirect)) {
         const uint64_t need =

@@ -93,11 +93,12 @@ static void show_machine(void)
 
     kprintf("machine: %s\n", m->name);
     kprintf("cmdline: \"%s\"\n", arch_cmdline());
-    kprintf("pci: ecam %" K64 "x buses %u cf8 %u bars set %u\n", p->ecam, p->buses,
-            p->cf8, p->bars_set);
-    kprintf("pci: io at %" K64 "x: %" K64 "x+%" K64 "x mem32 %" K64 "x+%" K64 "x mem64 %" K64 "x+%" K64 "x\n", p->io_base,
-            p->io.base, p->io.size, p->mem32.base, p->mem32.size, p->mem64.base,
-            p->mem64.size);
+    kprintf("pci: ecam %" K64 "x buses %u cf8 %u bars set %u\n", p->ecam,
+            p->buses, p->cf8, p->bars_set);
+    kprintf("pci: io at %" K64 "x: %" K64 "x+%" K64 "x mem32 %" K64 "x+%" K64
+            "x mem64 %" K64 "x+%" K64 "x\n",
+            p->io_base, p->io.base, p->io.size, p->mem32.base, p->mem32.size,
+            p->mem64.base, p->mem64.size);
 }
 
 static void test_ram(void)
@@ -216,8 +217,9 @@ static void test_klib(void)
     check(!memcmp(buf, "12123456789", 11), "memmove up");
     memmove(buf, buf + 2, 9);
     check(!memcmp(buf, "123456789", 9), "memmove down");
-    kprintf("kprintf: [%5d|%-5d|%05d|%x|%08" K64 "x|%c|%s|%6s|%u]\n", -42, -42, -42,
-            0xbeefu, UINT64_C(0x123456789a), 'c', "str", "pad", 4000000000u);
+    kprintf("kprintf: [%5d|%-5d|%05d|%x|%08" K64 "x|%c|%s|%6s|%u]\n", -42, -42,
+            -42, 0xbeefu, UINT64_C(0x123456789a), 'c', "str", "pad",
+            4000000000u);
     check(!karg("ab a=1", "c") && *karg("ab a=1", "a") == '1', "karg");
 }
 

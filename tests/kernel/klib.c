@@ -171,7 +171,7 @@ void kvformat(const struct ksink *to, const char *fmt, va_list ap)
             put_text(&c, 1, &sp);
         } else if (*fmt == 'd' || *fmt == 'i') {
             put_signed(sp.size == sizeof(int64_t) ? va_arg(ap, int64_t)
-                                               : va_arg(ap, int32_t),
+                                                  : va_arg(ap, int32_t),
                        &sp);
         } else if (*fmt == 'u' || *fmt == 'x' || *fmt == 'X') {
             put_number(sp.size == sizeof(uint64_t) ? va_arg(ap, uint64_t)

@@ -150,7 +150,8 @@ static void add_function(unsigned dev)
         cap = head >> 8 & 0xfc;
     }
     cfg_write(dev, 4, (cfg_read(dev, 4) & 0xffff) | 6);
-    kprintf("disk %u: pci 00:%02x bar %" K64 "x irq %u\n", count, dev, bar, irq);
+    kprintf("disk %u: pci 00:%02x bar %" K64 "x irq %u\n", count, dev, bar,
+            irq);
     start_pci(disk_add(regs, isr, true, irq));
 }
 
@@ -163,7 +164,8 @@ static void find_mmio(void)
 
         if (get32(at) != VIRTIO_MAGIC || get32(at + 8) != 2)
             continue;
-        kprintf("disk %u: mmio %" K64 "x irq %u\n", count, (uint64_t)at, m->irq + i);
+        kprintf("disk %u: mmio %" K64 "x irq %u\n", count, (uint64_t)at,
+                m->irq + i);
         start_mmio(disk_add(at, at + 0x60, false, m->irq + i));
     }
 }

@@ -152,9 +152,9 @@ static void mmu_init(void)
     const uint32_t first = ARM_RAM / MIB;
 
     for (uint32_t i = 0; i < 4096; i++)
-        sections[i] = i << 20 | (i >= first && i < first + RAM_MIBS
-                                     ? SECTION_NORMAL
-                                     : SECTION_DEVICE);
+        sections[i] =
+            i << 20 | (i >= first && i < first + RAM_MIBS ? SECTION_NORMAL
+                                                          : SECTION_DEVICE);
     CP15_WRITE("0, %0, c3, c0, 0", 3); /* domain 0: no permission is asked */
     CP15_WRITE("0, %0, c2, c0, 2", 0); /* TTBR0 for all addresses */
     CP15_WRITE("0, %0, c2, c0, 0", (uintptr_t)sections);

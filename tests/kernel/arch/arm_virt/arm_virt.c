@@ -10,13 +10,13 @@
 #include "../fdt_read.h"
 #include "../irq_table.h"
 
-#define UART      0x9000000u  /* PL011, SPI 1 */
+#define UART      0x9000000u /* PL011, SPI 1 */
 #define GICD      0x8000000u
 #define GICC      0x8010000u
 #define GIC_IRQS  256u
 #define PSCI_OFF  0x84000008u
-#define TIMER_IRQ 27u /* the virtual timer, PPI 11 */
-#define PCI_IRQ   35u /* INTA of device 0, SPI 3 */
+#define TIMER_IRQ 27u        /* the virtual timer, PPI 11 */
+#define PCI_IRQ   35u        /* INTA of device 0, SPI 3 */
 #define V2M       0x8020000u /* a GICv2m frame: 64 SPIs, edges */
 
 extern char __image_end[];

@@ -10,12 +10,12 @@
 #include "../../klib.h"
 #include "../irq_table.h"
 
-#define PIC   0xff000000u /* six of them; n interrupts the CPU on level n + 1 */
-#define PICS  6u
-#define TIMER 0xff006000u /* goldfish_rtc: PIC 5, source 0 */
-#define SPARE 0xff007000u /* another: PIC 5, source 1 */
-#define TTY   0xff008000u
-#define CTRL  0xff009000u
+#define PIC    0xff000000u /* six of them; n interrupts the CPU on level n + 1 */
+#define PICS   6u
+#define TIMER  0xff006000u /* goldfish_rtc: PIC 5, source 0 */
+#define SPARE  0xff007000u /* another: PIC 5, source 1 */
+#define TTY    0xff008000u
+#define CTRL   0xff009000u
 #define STRIDE 0x1000u
 
 #define PIC_PENDING     0x04u
@@ -254,8 +254,8 @@ void m68k_trap(const struct frame *f)
         pic_run(vector - AUTOVECTOR - 1);
         return;
     }
-    kprintf("trap: vector %u pc %04x%04x sr %04x\n", vector, f->pc[0],
-            f->pc[1], f->sr);
+    kprintf("trap: vector %u pc %04x%04x sr %04x\n", vector, f->pc[0], f->pc[1],
+            f->sr);
     for (unsigned i = 0; i < 8; i++)
         kprintf("d%u %08x%s", i, f->d[i], i % 4 < 3 ? "  " : "\n");
     for (unsigned i = 0; i < 7; i++)
