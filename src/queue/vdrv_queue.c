@@ -63,6 +63,10 @@ uint32_t vdrv_queue_depth(const struct vdrv_queue *q, uint32_t nsegs)
 int vdrv__queue_notify(struct vdrv_queue *q)
 {
     q->stats.kicks++;
+    if (q->notify.space == VDRV_SPACE_TRANSPORT) {
+        q->transport->ops->notify(q->transport, &q->notify, q->notify.value);
+        return 1;
+    }
     vdrv__reg_write(q->hal, q->notify.space, q->notify.addr, q->notify.width,
                     q->notify.value);
     return 1;
