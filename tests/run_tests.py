@@ -68,7 +68,11 @@ def qtest_programs() -> list[list[str]]:
     return [[str(ROOT / "build/test" / name), *more] for name in QTESTS]
 
 
-SUITES = {"host": host_programs, "guest": guest_programs,
+def cpus_programs() -> list[list[str]]:
+    return [[sys.executable, str(ROOT / "tests/cpus.py")]]
+
+
+SUITES = {"cpus": cpus_programs, "host": host_programs, "guest": guest_programs,
           "lint": lint_programs, "qtest": qtest_programs}
 
 

@@ -133,7 +133,7 @@ CPUS := s390x powerpc arm
 CPU_GCC_s390x := s390x-linux-gnu-gcc
 CPU_GCC_powerpc := powerpc-linux-gnu-gcc
 CPU_GCC_arm := arm-linux-gnueabihf-gcc
-CPU_TESTS := blk blk_faults driver edid fake_dev fdt gpu life mmio \
+CPU_TESTS := blk blk_faults driver edid fake_dev fdt gpu mmio \
 	mmio_cmdline mmio_legacy msix net pci pci_disk pci_legacy queue \
 	queue_faults
 CPU_OUT := build/cpu
@@ -145,7 +145,8 @@ $(CPU_OUT)/$1/%.o: %.c
 	@mkdir -p $$(@D)
 	$$(Q)$(CPU_GCC_$1) $$(CPU_CFLAGS) -MMD -MP -c -o $$@ $$<
 CPU_OBJS_$1 := $(HOST_LIB_OBJS:$(HOST_OUT)/%=$(CPU_OUT)/$1/%)
-$(CPU_OUT)/$1/test_%: $(CPU_OUT)/$1/tests/unit/test_%.o $$(CPU_OBJS_$1)
+$(CPU_OUT)/$1/test_%: $(CPU_OUT)/$1/tests/unit/test_%.o $$(CPU_OBJS_$1) \
+	    $(CPU_OUT)/$1/tests/unit/rawdrv.o
 	@echo "  LD    $$@"
 	$$(Q)$(CPU_GCC_$1) -static -o $$@ $$^ -lpthread
 -include $$(CPU_OBJS_$1:.o=.d)
@@ -313,8 +314,8 @@ ALL_KERNELS := $(foreach a,$(KERNEL_ARCHES),$(foreach p,$(KERNEL_PROGRAMS),\
 	$(KERNEL_OUT)/$a/$p.elf))
 
 .PHONY: test test-qtest soak
-test: $(HOST_ALL) $(QTESTS) $(ALL_KERNELS)
-	$(Q)$(PYTHON) tests/run_tests.py host lint qtest guest
+test: $(HOST_ALL) $(CPU_ALL) $(QTESTS) $(ALL_KERNELS)
+	$(Q)$(PYTHON) tests/run_tests.py host cpus lint qtest guest
 
 test-qtest: $(QTESTS)
 	$(Q)$(PYTHON) tests/run_tests.py -v qtest

@@ -98,7 +98,7 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
             q->map[NUMBER(at)] = r.map;
         rest = r.map.run | VIRTQ_DESC_FLAG(in ? VIRTQ_DESC_F_WRITE : 0);
         desc_at(q, at)->addr = le64(r.map.dma);
-        desc_at(q, at)->rest = le64(rest | slot_at(q, at)->link);
+        desc_at(q, at)->rest = virtq_desc_rest(rest | slot_at(q, at)->link);
         tail = at;
         at = link_next(slot_at(q, at)->link);
     }
@@ -106,7 +106,7 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
         unmap_some(q, head, r.count);
         return err;
     }
-    desc_at(q, tail)->rest = le64(rest);
+    desc_at(q, tail)->rest = virtq_desc_rest(rest);
     chain = chain_of(tail, r.count);
     if (q->map != NULL)
         chain |= CHAIN_MAPPED;
@@ -138,7 +138,7 @@ ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
     c->total += len;
     c->writable += in ? len : 0;
     d->addr = le64(addr);
-    d->rest = le64(last ? c->rest : c->rest | link);
+    d->rest = virtq_desc_rest(last ? c->rest : c->rest | link);
     return true;
 }
 
@@ -186,7 +186,7 @@ NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
     }
     if (c.total > VDRV__BYTES_MAX) /* 2.7.5.1 */
         return VDRV_ERR_TOO_BIG;
-    desc_at(q, c.tail)->rest = le64(c.rest);
+    desc_at(q, c.tail)->rest = virtq_desc_rest(c.rest);
     return commit(q, head, chain_of(c.tail, (uint32_t)n), (uint32_t)n, c.at,
                   (uint32_t)c.writable + 1);
 }
@@ -201,8 +201,8 @@ static int commit_indirect(struct vdrv_queue *q, uint32_t n, uint32_t writable,
     struct virtq_desc *d = desc_at(q, head);
 
     d->addr = le64(q->tables_dma + (uint64_t)head * q->indirect);
-    d->rest =
-        le64(sizeof(*d) * (uint64_t)n | VIRTQ_DESC_FLAG(VIRTQ_DESC_F_INDIRECT));
+    d->rest = virtq_desc_rest(sizeof(*d) * (uint64_t)n |
+                              VIRTQ_DESC_FLAG(VIRTQ_DESC_F_INDIRECT));
     return commit(q, head, chain_of(head, 1) | mapped, 1,
                   link_next(slot_at(q, head)->link), writable + 1);
 }
@@ -227,9 +227,9 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
     map = q->table_map + base;
     for (uint32_t k = 0; k < r.count; k++) {
         table[k].addr = le64(map[k].dma);
-        table[k].rest =
-            le64(map[k].run | (k + 1 < r.count ? link_to(AT(k + 1)) : 0) |
-                 VIRTQ_DESC_FLAG(k >= r.outs ? VIRTQ_DESC_F_WRITE : 0));
+        table[k].rest = virtq_desc_rest(
+            map[k].run | (k + 1 < r.count ? link_to(AT(k + 1)) : 0) |
+            VIRTQ_DESC_FLAG(k >= r.outs ? VIRTQ_DESC_F_WRITE : 0));
     }
     return commit_indirect(q, r.count, (uint32_t)r.writable, CHAIN_MAPPED);
 }
@@ -251,19 +251,19 @@ static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
             return add_indirect_mapped(q, seg, nout, nin);
         readable += len;
         table[k].addr = le64(addr);
-        table[k].rest = le64(len | link_to(AT(k + 1)));
+        table[k].rest = virtq_desc_rest(len | link_to(AT(k + 1)));
     }
     for (uint32_t k = nout; k < n; k++) {
         if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr, &len)))
             return add_indirect_mapped(q, seg, nout, nin);
         writable += len;
         table[k].addr = le64(addr);
-        table[k].rest = le64(len | link_to(AT(k + 1)) |
-                             VIRTQ_DESC_FLAG(VIRTQ_DESC_F_WRITE));
+        table[k].rest = virtq_desc_rest(len | link_to(AT(k + 1)) |
+                                        VIRTQ_DESC_FLAG(VIRTQ_DESC_F_WRITE));
     }
     if (unlikely(readable + writable > VDRV__BYTES_MAX)) /* 2.7.5.1 */
         return VDRV_ERR_TOO_BIG;
-    table[n - 1].rest = le64(
+    table[n - 1].rest = virtq_desc_rest(
         seg[n - 1].len | VIRTQ_DESC_FLAG(nin != 0 ? VIRTQ_DESC_F_WRITE : 0));
     return commit_indirect(q, (uint32_t)n, (uint32_t)writable, 0);
 }

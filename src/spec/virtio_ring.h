@@ -22,6 +22,19 @@ struct virtq_desc {
 #define VIRTQ_DESC_FLAG(f) ((uint64_t)(f) << 32)
 #define VIRTQ_DESC_NEXT(i) ((uint64_t)(i) << 48)
 
+/*
+ * That word for the table.  In a big-endian CPU's own order (2.7.3) each field
+ * is in that order and has kept its place, so it is not the word's other half.
+ */
+static inline struct le64 virtq_desc_rest(uint64_t rest)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ && defined(VDRV__NATIVE_ORDER)
+    return (struct le64){rest << 32 | (rest >> 16 & 0xffff0000u) | rest >> 48};
+#else
+    return le64(rest);
+#endif
+}
+
 /* 2.7.6.  used_event follows the ring. */
 struct virtq_avail {
     struct le16 flags;

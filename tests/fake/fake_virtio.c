@@ -359,6 +359,27 @@ static bool config_range(struct fake_dev *d, uint64_t off, uint32_t width)
     return false;
 }
 
+/*
+ * LEG-03: the legacy interface shows fields in the guest's order.  `config` is
+ * little-endian, so each access is turned round, and so are the halves of the
+ * one field of 64 bits, a disk's capacity.
+ */
+static uint64_t config_place(const struct fake_dev *d, uint64_t off,
+                             uint32_t width)
+{
+    return fake_dev_native(d) && d->type == 2 && width == 4 && off < 8
+               ? off ^ 4u
+               : off;
+}
+
+static uint32_t config_order(const struct fake_dev *d, uint32_t v,
+                             uint32_t width)
+{
+    if (width == 4)
+        return fake_wire32(d, v);
+    return width == 2 ? fake_wire16(d, v) : v;
+}
+
 uint32_t fake_dev_config_read(struct fake_dev *d, uint64_t off, uint32_t width)
 {
     uint32_t v = 0;
@@ -369,9 +390,10 @@ uint32_t fake_dev_config_read(struct fake_dev *d, uint64_t off, uint32_t width)
         d->on_config_read(d->on_config_arg, d, (uint32_t)off);
     if (d->ops->config_read)
         d->ops->config_read(d, (uint32_t)off, width);
+    off = config_place(d, off, width);
     for (uint32_t i = 0; i < width; i++)
         v |= (uint32_t)d->config[off + i] << (8 * i);
-    return v;
+    return config_order(d, v, width);
 }
 
 void fake_dev_config_write(struct fake_dev *d, uint64_t off, uint32_t width,
@@ -384,6 +406,7 @@ void fake_dev_config_write(struct fake_dev *d, uint64_t off, uint32_t width,
                        "%s: configuration write at status "
                        "%#x",
                        d->name, d->status);
+    value = config_order(d, value, width);
     if (d->suspending || (d->status & FAKE_SUSPEND))
         fake_violation(d->f, "BASIC-47", "%s: configuration write, suspended",
                        d->name);

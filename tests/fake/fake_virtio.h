@@ -192,6 +192,31 @@ void fake_dev_set_legacy(struct fake_dev *d);
 void fake_dev_check_framing(struct fake_dev *d, const struct fake_chain *c,
                             uint32_t first, uint32_t last);
 
+/*
+ * A field of the legacy interface is in the guest's order (2.5.3, 2.7.3, and
+ * each class's): what was read as little-endian, or is to be written so,
+ * turned round when that is another.
+ */
+static inline bool fake_dev_native(const struct fake_dev *d)
+{
+    return d->legacy && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
+}
+
+static inline uint16_t fake_wire16(const struct fake_dev *d, uint32_t v)
+{
+    return fake_dev_native(d) ? __builtin_bswap16((uint16_t)v) : (uint16_t)v;
+}
+
+static inline uint32_t fake_wire32(const struct fake_dev *d, uint32_t v)
+{
+    return fake_dev_native(d) ? __builtin_bswap32(v) : v;
+}
+
+static inline uint64_t fake_wire64(const struct fake_dev *d, uint64_t v)
+{
+    return fake_dev_native(d) ? __builtin_bswap64(v) : v;
+}
+
 /* ---- For transports ------------------------------------------------- */
 
 uint32_t fake_dev_feature_word(struct fake_dev *d, uint32_t sel);

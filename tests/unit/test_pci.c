@@ -264,7 +264,8 @@ static uint32_t reg_read(void *ctx, uint32_t space, uintptr_t addr,
         return UINT32_MAX >> (32 - 8 * width);
     if (off >= CONFIG && off < CONFIG + sizeof(m.config)) {
         v = 0;
-        memcpy(&v, &m.config[off - CONFIG], width);
+        for (uint32_t i = 0; i < width; i++)
+            v |= (uint32_t)m.config[off - CONFIG + i] << (8 * i);
         return v;
     }
     m.accesses++;
@@ -324,7 +325,8 @@ static void reg_write(void *ctx, uint32_t space, uintptr_t addr, uint32_t width,
     if (!decodes(space, addr, &off))
         return;
     if (off >= CONFIG && off < CONFIG + sizeof(m.config)) {
-        memcpy(&m.config[off - CONFIG], &value, width);
+        for (uint32_t i = 0; i < width; i++)
+            m.config[off - CONFIG + i] = (uint8_t)(value >> (8 * i));
         return;
     }
     m.accesses++;
