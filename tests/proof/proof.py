@@ -30,31 +30,44 @@ def tail(text: str, lines: int = 12) -> str:
 
 # ---- Relacy ------------------------------------------------------------------
 
-# Model: the library's barriers without which it must fail.
+# Model, "ring what": the library's barriers without which it must fail.
 RELACY = {
-    "publish": ["PUBLISH"],
-    "consume": ["CONSUME"],
-    "kick": ["FENCE"],
-    "flags": ["FENCE"],
-    "arm": ["FENCE"],
-    "status": ["PUBLISH", "CONSUME"],
-    "count": ["PUBLISH", "CONSUME"],
+    "split publish": ["PUBLISH"],
+    "split consume": ["CONSUME"],
+    "split kick": ["FENCE"],
+    "split flags": ["FENCE"],
+    "split arm": ["FENCE"],
+    "split status": ["PUBLISH", "CONSUME"],
+    "split count": ["PUBLISH", "CONSUME"],
+    "packed publish": ["PUBLISH"],
+    "packed batch": ["PUBLISH"],
+    "packed consume": ["CONSUME"],
+    "packed kick": ["FENCE"],
+    "packed flags": ["FENCE"],
+    "packed arm": ["FENCE"],
+    "packed armflags": ["FENCE"],
+    "packed both": ["FENCE", "PUBLISH"],
 }
 
 
-def relacy_build(mutant: str) -> str:
+def relacy_program(ring: str, mutant: str) -> Path:
+    return OUT / f"relacy_{ring}_{mutant.lower()}"
+
+
+def relacy_build(what: tuple[str, str]) -> str:
     """The program's name; or what the compiler said."""
-    program = OUT / f"relacy_split_{mutant.lower()}"
+    ring, mutant = what
+    program = relacy_program(ring, mutant)
     # C as C++: pointers from void *, and what else C++ calls wrong.
     code, out = run(["g++", "-std=c++20", "-fpermissive", "-w", "-O1",
                      "-Iinclude", f"-DMUTANT_{mutant}", "-o", str(program),
-                     f"{HERE}/relacy_split.cpp"])
+                     f"{HERE}/relacy_{ring}.cpp"])
     return out if code else str(program)
 
 
 def relacy(model: str, mutant: str) -> Result | None:
-    program = OUT / f"relacy_split_{mutant.lower()}"
-    code, out = run([str(program), model], timeout=LIMIT)
+    ring, _, what = model.partition(" ")
+    code, out = run([str(relacy_program(ring, mutant)), what], timeout=LIMIT)
     if code == 0:
         return True, " ".join(re.findall(r"iterations: \d+", out))
     why = re.search(r"DATA RACE|USER ASSERT FAILED.*|UNINIT.*", out)
@@ -226,8 +239,9 @@ def main() -> int:
     OUT.mkdir(parents=True, exist_ok=True)
     there = have("g++") and Path("/usr/include/relacy").is_dir()
     if there and r.wanted("relacy"):
-        mutants = ["NONE", *sorted({m for ms in RELACY.values() for m in ms})]
-        for out in parallel(relacy_build, mutants):
+        builds = {(model.split()[0], mutant) for model, ms in RELACY.items()
+                  for mutant in ["NONE", *ms]}
+        for out in parallel(relacy_build, sorted(builds)):
             if not Path(out).exists():
                 r.tally.case("relacy: build", [tail(out)])
     r.group("relacy", there, "no relacy-dev or g++ here", RELACY, relacy)
