@@ -115,7 +115,7 @@ struct vdrv_queue {
     struct vdrv_queue_slot *slot;
     void **cookie;
     struct vdrv_queue_map *map;
-    uint64_t direct_base; /* where short segments may start: base, */
+    uint64_t direct_base; /* device address where short segments may start, */
     uint64_t direct_fast; /* and how far from it */
     uint64_t direct_offset;
     uint32_t nfree; /* of a split ring */
@@ -134,6 +134,7 @@ struct vdrv_queue {
     uint32_t avail_tag; /* AVAIL and USED as they are now written, */
     uint32_t used_tag;  /* and as they are in a used descriptor */
     uint32_t held_tag;  /* of the one at batch_at; 0: nothing was added */
+    void *doorbell;     /* when it is 2 or 4 bytes of memory, else NULL */
     struct vdrv_notify notify;
     /* Seldom used from here. */
     struct vdrv_queue_stats stats;

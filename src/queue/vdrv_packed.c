@@ -198,12 +198,11 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
 ALWAYS_INLINE bool place(const struct vdrv_queue *q, const struct vdrv_seg *seg,
                          struct pvirtq_desc *d, uint64_t *total)
 {
-    uint64_t addr, len;
+    uint64_t len;
 
-    if (unlikely(!vdrv__queue_direct(q, seg, &addr, &len)))
+    if (unlikely(!vdrv__queue_direct(q, seg, &d->addr, &len)))
         return false;
     *total += len;
-    d->addr = le64(addr);
     d->len = le32((uint32_t)len);
     return true;
 }
@@ -384,7 +383,7 @@ static int kick(struct vdrv_queue *q)
     /* 2.8.20.2.1: they are seen before suppression is looked at. */
     vdrv__full_fence();
     if (kick_wanted(q, shared_load32(&device->word), old))
-        return vdrv__queue_notify(q);
+        return vdrv__queue_ring(q);
     q->stats.suppressed++;
     return 0;
 }

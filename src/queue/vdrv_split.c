@@ -18,7 +18,7 @@
 #include "../spec/virtio_ring.h"
 #include "vdrv_queue_impl.h"
 
-#define CHAIN_MAPPED 0x8000u /* the chain has mappings to undo */
+#define CHAIN_MAPPED 0x80000000u /* the chain has mappings to undo */
 
 static struct le16 *used_event(const struct vdrv_queue *q)
 {
@@ -46,47 +46,51 @@ static size_t split_layout(uint32_t size, size_t part[3])
  * Descriptors and slots are named by their offset in bytes, which is the same
  * for both: `at` is 16 times the number, as a link's upper bits give it.
  */
-#define AT(i)      ((uint32_t)(i) << 4)
+#define AT(i)      ((size_t)(i) << 4)
 #define NUMBER(at) ((at) >> 4)
 
 _Static_assert(sizeof(struct vdrv_queue_slot) == sizeof(struct virtq_desc),
                "one offset for both");
 
 static inline struct vdrv_queue_slot *slot_at(const struct vdrv_queue *q,
-                                              uint32_t at)
+                                              size_t at)
 {
     return (struct vdrv_queue_slot *)(void *)((uint8_t *)q->slot + at);
 }
 
-static inline struct virtq_desc *desc_at(const struct vdrv_queue *q,
-                                         uint32_t at)
+static inline struct virtq_desc *desc_at(const struct vdrv_queue *q, size_t at)
 {
     return (struct virtq_desc *)(void *)((uint8_t *)q->desc + at);
 }
 
-static inline uint64_t link_to(uint32_t at)
+static inline uint64_t link_to(size_t at)
 {
     return VIRTQ_DESC_FLAG(VIRTQ_DESC_F_NEXT) | (uint64_t)at << 44;
 }
 
-static inline uint32_t link_next(uint64_t link)
+static inline size_t link_next(uint64_t link)
 {
-    return (uint32_t)(link >> 44); /* no flag is that high */
+    return (size_t)(link >> 44); /* no flag is that high */
 }
 
-static inline uint32_t chain_of(uint32_t tail_at, uint32_t count)
+/*
+ * What slot[].chain says: the number of descriptors, and above it the offset
+ * of the last.  The lower halves of all chains that are out add up to the size
+ * of the ring at most, so they can be added whole.
+ */
+static inline uint32_t chain_of(size_t tail_at, uint32_t count)
 {
-    return NUMBER(tail_at) | count << 16;
+    return (uint32_t)tail_at << 12 | count;
 }
 
-static inline uint32_t chain_tail(uint32_t chain)
+static inline size_t chain_tail(uint32_t chain)
 {
-    return AT(chain & 0x7fffu);
+    return chain >> 12 & 0x7fff0u;
 }
 
 static inline uint32_t chain_count(uint32_t chain)
 {
-    return chain >> 16;
+    return chain & 0xffffu;
 }
 
 /* ---- Adding ------------------------------------------------------------- */
@@ -95,8 +99,8 @@ static inline uint32_t chain_count(uint32_t chain)
  * Takes a filled chain from the free list and puts it in the ring.  Its cookie
  * is in place already.
  */
-static inline int commit(struct vdrv_queue *q, uint32_t head, uint32_t chain,
-                         uint32_t count, uint32_t next_free, uint32_t limit)
+static inline int commit(struct vdrv_queue *q, size_t head, uint32_t chain,
+                         uint32_t count, size_t next_free, uint32_t limit)
 {
     struct virtq_avail *avail = q->driver;
     struct vdrv_queue_slot *s = slot_at(q, head);
@@ -104,7 +108,7 @@ static inline int commit(struct vdrv_queue *q, uint32_t head, uint32_t chain,
 
     s->limit = limit;
     s->chain = chain;
-    q->free_at = next_free;
+    q->free_at = (uint32_t)next_free;
     q->nfree -= count;
     /* 2.7.13.2; the index is published by kick. */
     avail->ring[idx & q->mask] = le16((uint16_t)NUMBER(head));
@@ -113,7 +117,7 @@ static inline int commit(struct vdrv_queue *q, uint32_t head, uint32_t chain,
 }
 
 /* Undoes the first `count` mappings of a chain that was not added. */
-static void unmap_some(struct vdrv_queue *q, uint32_t at, uint32_t count)
+static void unmap_some(struct vdrv_queue *q, size_t at, uint32_t count)
 {
     for (; q->map != NULL && count > 0; count--) {
         vdrv__queue_unmap(q, &q->map[NUMBER(at)]);
@@ -130,8 +134,9 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
                       uint32_t nout, uint32_t nin)
 {
     struct vdrv__runs r = {.seg = seg, .n = (uint64_t)nout + nin, .nout = nout};
-    const uint32_t head = q->free_at;
-    uint32_t at = head, tail = head, chain;
+    const size_t head = q->free_at;
+    size_t at = head, tail = head;
+    uint32_t chain;
     uint64_t rest = 0;
     int err = r.n == 0 || r.n > q->nfree ? vdrv__queue_refuse(q, r.n) : VDRV_OK;
 
@@ -165,8 +170,8 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
 
 /* A chain being written: everything here lives in registers. */
 struct chain {
-    uint32_t at;   /* the next descriptor */
-    uint32_t tail; /* the last one written */
+    size_t at;     /* the next descriptor */
+    size_t tail;   /* the last one written */
     uint64_t rest; /* its second half, without a link */
     uint64_t total;
     uint64_t writable;
@@ -178,16 +183,15 @@ ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
 {
     struct virtq_desc *d = desc_at(q, c->at);
     const uint64_t link = slot_at(q, c->at)->link;
-    uint64_t addr, len;
+    uint64_t len;
 
-    if (unlikely(!vdrv__queue_direct(q, seg, &addr, &len)))
+    if (unlikely(!vdrv__queue_direct(q, seg, &d->addr, &len)))
         return false;
     c->tail = c->at;
     c->at = link_next(link);
     c->rest = len | VIRTQ_DESC_FLAG(in ? VIRTQ_DESC_F_WRITE : 0);
     c->total += len;
     c->writable += in ? len : 0;
-    d->addr = le64(addr);
     d->rest = le64(last ? c->rest : c->rest | link);
     return true;
 }
@@ -201,7 +205,8 @@ ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
                             const uint32_t nout, const uint32_t nin,
                             void *cookie)
 {
-    const uint32_t n = nout + nin, head = q->free_at;
+    const uint32_t n = nout + nin;
+    const size_t head = q->free_at;
     struct chain c = {.at = head};
 
     if (unlikely(n > q->nfree))
@@ -224,7 +229,7 @@ NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
                      uint32_t nout, uint32_t nin, void *cookie)
 {
     const uint64_t n = (uint64_t)nout + nin;
-    const uint32_t head = q->free_at;
+    const size_t head = q->free_at;
     struct chain c = {.at = head};
 
     if (n - 1 >= q->nfree || n > q->max_chain)
@@ -247,7 +252,7 @@ NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
 static int commit_indirect(struct vdrv_queue *q, uint32_t n, uint32_t writable,
                            uint32_t mapped)
 {
-    const uint32_t head = q->free_at;
+    const size_t head = q->free_at;
     struct virtq_desc *d = desc_at(q, head);
 
     d->addr = le64(q->tables_dma + (uint64_t)head * q->indirect);
@@ -289,7 +294,7 @@ static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
 {
     const uint64_t n = (uint64_t)nout + nin;
     struct virtq_desc *table = q->tables;
-    uint64_t addr, len, readable = 0, writable = 0;
+    uint64_t len, readable = 0, writable = 0;
 
     if (unlikely(n - 2 > (uint64_t)q->indirect - 2 || q->nfree == 0))
         return q->max_chain < 3 ? add_any(q, seg, nout, nin, cookie)
@@ -297,17 +302,15 @@ static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
     table += (size_t)q->indirect * NUMBER(q->free_at);
     q->cookie[NUMBER(q->free_at)] = cookie;
     for (uint32_t k = 0; k < nout; k++) {
-        if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr, &len)))
+        if (unlikely(!vdrv__queue_direct(q, &seg[k], &table[k].addr, &len)))
             return add_indirect_mapped(q, seg, nout, nin);
         readable += len;
-        table[k].addr = le64(addr);
         table[k].rest = le64(len | link_to(AT(k + 1)));
     }
     for (uint32_t k = nout; k < n; k++) {
-        if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr, &len)))
+        if (unlikely(!vdrv__queue_direct(q, &seg[k], &table[k].addr, &len)))
             return add_indirect_mapped(q, seg, nout, nin);
         writable += len;
-        table[k].addr = le64(addr);
         table[k].rest = le64(len | link_to(AT(k + 1)) |
                              VIRTQ_DESC_FLAG(VIRTQ_DESC_F_WRITE));
     }
@@ -342,7 +345,7 @@ static int kick(struct vdrv_queue *q)
         wanted = (shared_load16(&used->flags) & VIRTQ_USED_F_NO_NOTIFY) == 0;
     }
     if (wanted)
-        return vdrv__queue_notify(q);
+        return vdrv__queue_ring(q);
     q->stats.suppressed++;
     return 0;
 }
@@ -364,23 +367,22 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     const struct virtq_used *used = q->device;
     const uint16_t idx = shared_consume16(&used->idx); /* 2.7.14 */
     const uint32_t mask = q->mask;
-    uint32_t pos = q->used_idx, end;
+    uint32_t pos = q->used_idx, chains = 0, end;
     uint32_t n = (uint16_t)(idx - pos);
-    uint32_t free_at = q->free_at, nfree = q->nfree;
+    uint64_t link = link_to(q->free_at);
 
     if (unlikely(n > (uint16_t)(q->published - pos)))
         return vdrv__queue_protocol(q, "used index beyond what was offered; "
                                        "queue");
     n = n < max ? n : max;
     for (end = pos + n; pos != end; pos++, out++) {
-        const struct virtq_used_elem *e = &used->ring[pos & mask];
-        const uint32_t id = shared_load32(&e->id);
-        uint32_t len = shared_load32(&e->len);
+        const uint32_t i = pos & mask, id = shared_load32(&used->ring[i].id);
+        uint32_t len = shared_load32(&used->ring[i].len);
         struct vdrv_queue_slot *s;
 
         if (unlikely(id > mask))
             break;
-        s = slot_at(q, AT(id));
+        s = &q->slot[id];
         if (unlikely(len >= s->limit) && !vdrv__queue_excuse(q, s, &len))
             break;
         if (mapped)
@@ -388,14 +390,14 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
         out->cookie = q->cookie[id];
         out->len = len;
         s->limit = 0;
-        nfree += chain_count(s->chain);
-        slot_at(q, chain_tail(s->chain))->link = link_to(free_at);
-        free_at = AT(id);
+        chains += s->chain;
+        slot_at(q, chain_tail(s->chain))->link = link;
+        link = VIRTQ_DESC_FLAG(VIRTQ_DESC_F_NEXT) | VIRTQ_DESC_NEXT(id);
     }
+    n = (uint16_t)(pos - q->used_idx);
     q->used_idx = (uint16_t)pos;
-    q->free_at = free_at;
-    q->nfree = nfree;
-    n -= end - pos;
+    q->free_at = (uint32_t)link_next(link);
+    q->nfree += chain_count(chains); /* they add up to no more than size */
     return likely(pos == end) ? (int)n : vdrv__queue_bad_used(q, n);
 }
 
