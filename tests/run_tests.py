@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Python tests that drive a program of ours; test_proofs wants QEMU, too.
 DRIVES = {"test_picture.py": ["build/test/picture_dump"],
           "test_tsan.py": ["build/test/tsan/test_xv6_disk",
-                           "build/test/tsan/test_rtos_wait"]}
+                           "build/test/tsan/test_rtos_wait",
+                           "build/test/tsan/test_queue_threads"]}
 WITH_QEMU = {"test_proofs.py": ["build/test/responder_peer",
                                 "qemu-system-x86_64"]}
 

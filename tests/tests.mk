@@ -69,7 +69,8 @@ endef
 TSAN := -fsanitize=thread
 TSAN_CFLAGS := $(filter-out $(SAN),$(HOST_CFLAGS)) $(TSAN) \
 	$(if $(findstring clang,$(HOST_CC)),,-Wno-tsan)
-TSAN_TESTS := $(HOST_OUT)/tsan/test_xv6_disk $(HOST_OUT)/tsan/test_rtos_wait
+TSAN_TESTS := $(addprefix $(HOST_OUT)/tsan/,test_xv6_disk test_rtos_wait \
+	test_queue_threads)
 TSAN_LIB_OBJS := $(HOST_LIB_OBJS:$(HOST_OUT)/%=$(HOST_OUT)/tsan/%)
 $(HOST_OUT)/tsan/%.o: %.c
 	@mkdir -p $(@D)
@@ -192,9 +193,11 @@ BENCH_OUT := build/bench
 BENCH_CFLAGS := -std=c11 -O2 -g -D_GNU_SOURCE
 BENCHES := $(BENCH_OUT)/bench_ring $(BENCH_OUT)/bench_blk
 
-$(BENCH_OUT)/%.o: tests/bench/%.c $(wildcard tests/bench/*.h)
+$(BENCH_OUT)/%.o: tests/bench/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BENCH_CFLAGS) -Wall -Wextra -Werror -Iinclude -c -o $@ $<
+	$(Q)$(CC) $(BENCH_CFLAGS) -Wall -Wextra -Werror -Iinclude -MMD -MP \
+	    -c -o $@ $<
+-include $(wildcard $(BENCH_OUT)/*.d)
 
 $(BENCH_OUT)/bench_ring: $(BENCH_OUT)/bench_ring.o $(BENCH_OUT)/bench_ours.o
 $(BENCH_OUT)/bench_blk: $(BENCH_OUT)/bench_blk.o
@@ -222,9 +225,8 @@ $(LINUX)/unpacked: $(LINUX_TAR)
 $(BENCH_OUT)/virtio_ring.o: $(LINUX)/unpacked
 	$(Q)$(CC) $(LINUX_CFLAGS) -c -o $@ $(LINUX)/drivers/virtio/virtio_ring.c
 
-$(BENCH_OUT)/bench_linux.o: tests/bench/bench_linux.c $(LINUX)/unpacked \
-	    $(wildcard tests/bench/*.h)
-	$(Q)$(CC) $(LINUX_CFLAGS) -Iinclude -c -o $@ $<
+$(BENCH_OUT)/bench_linux.o: tests/bench/bench_linux.c $(LINUX)/unpacked
+	$(Q)$(CC) $(LINUX_CFLAGS) -Iinclude -MMD -MP -c -o $@ $<
 
 $(BENCH_OUT)/bench_peers: $(patsubst %,$(BENCH_OUT)/%.o,bench_ring bench_ours \
 	    bench_linux virtio_ring bench_device) $(LIB)
@@ -273,7 +275,11 @@ test: $(HOST_ALL) $(QTESTS) $(ALL_KERNELS)
 test-qtest: $(QTESTS)
 	$(Q)$(PYTHON) tests/run_tests.py -v qtest
 
-# The same for a long time: a million operations on each device and bus.
+# The same for a long time: a million operations on each device and bus, and
+# ten million transfers between two threads in each mode of a ring.
 SOAK ?= 1000000
-soak: $(QTESTS)
+SOAK_TRANSFERS ?= 10000000
+soak: $(QTESTS) $(HOST_OUT)/tsan/test_queue_threads
+	$(Q)QUEUE_TRANSFERS=$(SOAK_TRANSFERS) TSAN_SECONDS=7200 \
+	    $(PYTHON) tests/unit/test_tsan.py $(HOST_OUT)/tsan/test_queue_threads
 	$(Q)QTEST_OPERATIONS=$(SOAK) $(PYTHON) tests/run_tests.py -t 7200 -v qtest

@@ -42,6 +42,15 @@ ALWAYS_INLINE int vdrv__queue_ring(struct vdrv_queue *q)
     return vdrv__queue_notify(q);
 }
 
+/* The same with NOTIFICATION_DATA: offset and wrap counter of what is next. */
+int vdrv__queue_notify_data(struct vdrv_queue *q, uint32_t next);
+
+/*
+ * How many of the `n` entries that are out are to come back without an
+ * interrupt, before the one that brings it.
+ */
+uint32_t vdrv__queue_ahead(uint32_t mode, uint32_t n);
+
 /* Counts a broken rule and latches PROTOCOL; returns it. */
 int vdrv__queue_protocol(struct vdrv_queue *q, const char *rule);
 
@@ -90,18 +99,21 @@ _Static_assert(offsetof(struct vdrv_seg, flags) ==
                "len and flags are one word");
 
 /*
- * Writes the device address of a segment that needs no mapping into a
+ * Writes device address and length of a segment that needs no mapping into a
  * descriptor, and tells the length; false when it may need one, is empty, or
- * long: vdrv__queue_map_run() knows.  The address is written before it is
- * known to be right: nobody looks at a descriptor that was not offered.
+ * long: vdrv__queue_map_run() knows.  They are written before they are known
+ * to be right, which needs no copies: nobody looks at a descriptor that was
+ * not offered.
  */
 ALWAYS_INLINE bool vdrv__queue_direct(const struct vdrv_queue *q,
                                       const struct vdrv_seg *seg,
-                                      struct le64 *addr, uint64_t *len)
+                                      struct le64 *addr, struct le32 *len,
+                                      uint64_t *n)
 {
     const uint64_t word = vdrv__seg_word(seg);
 
-    *len = word;
+    *len = le32((uint32_t)word);
+    *n = word;
     /* An empty segment wraps; one with flags is above any length. */
     if (likely(word - 1 < VDRV__SHORT_SEG - 1)) {
         const uint64_t dma = (uint64_t)(uintptr_t)seg->ptr + q->direct_offset;
@@ -110,8 +122,8 @@ ALWAYS_INLINE bool vdrv__queue_direct(const struct vdrv_queue *q,
         return dma - q->direct_base <= q->direct_fast;
     }
     *addr = le64(seg->dma);
-    *len = (uint32_t)word;
-    return (word >> 32) == VDRV_SEG_MAPPED && *len - 1 < VDRV__SHORT_SEG - 1;
+    *n = (uint32_t)word;
+    return (word >> 32) == VDRV_SEG_MAPPED && *n - 1 < VDRV__SHORT_SEG - 1;
 }
 
 /*
