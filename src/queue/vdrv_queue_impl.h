@@ -105,7 +105,7 @@ _Static_assert(offsetof(struct vdrv_seg, flags) ==
  * to be right, which needs no copies: nobody looks at a descriptor that was
  * not offered.
  */
-ALWAYS_INLINE bool vdrv__queue_direct(const struct vdrv_queue *q,
+static inline bool vdrv__queue_direct(const struct vdrv_queue *q,
                                       const struct vdrv_seg *seg,
                                       struct le64 *addr, struct le32 *len,
                                       uint64_t *n)

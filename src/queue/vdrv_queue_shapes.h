@@ -2,7 +2,8 @@
 /*
  * The shapes that drivers use are a function each, where the counts are
  * constants.  A ring layout includes this once, after its own add_shape(),
- * add_any(), indirect_shape() and add_indirect_any(); all take the same arguments, so that nothing has to be moved.
+ * add_any(), indirect_shape() and add_indirect_any(); all take the same
+ * arguments, so that nothing has to be moved.
  */
 #ifndef VDRV_QUEUE_SHAPES_H
 #define VDRV_QUEUE_SHAPES_H

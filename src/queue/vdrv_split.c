@@ -204,7 +204,7 @@ ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
 _Static_assert(3 * (uint64_t)VDRV__SHORT_SEG < VDRV__BYTES_MAX, "2.7.5.1");
 #endif
 
-/* ---- Adding with an indirect table (2.7.5.3), of the head's own ----------- */
+/* ---- Adding with an indirect table, of the head's own (2.7.5.3) ---------- */
 
 static inline struct virtq_desc *table_of(const struct vdrv_queue *q,
                                           uint32_t head)
@@ -325,7 +325,8 @@ ALWAYS_INLINE int indirect_shape(struct vdrv_queue *q,
 
 /* ---- Notifying ---------------------------------------------------------- */
 
-ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool data)
+ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
+                            const bool data)
 {
     struct virtq_avail *avail = q->driver;
     const struct virtq_used *used = q->device;
@@ -341,7 +342,7 @@ ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool data)
     /* 2.7.13.4.1: the index is seen before suppression is looked at. */
     vdrv__full_fence();
     vdrv__platform_fence(q->order_platform);
-    if (q->event_idx != 0) { /* 2.7.10.1: did the batch pass the event? */
+    if (event_idx) { /* 2.7.10.1: did the batch pass the event? */
         const uint16_t event = shared_load16(avail_event(q));
 
         wanted = (uint16_t)(new - event - 1) < (uint16_t)(new - old);
@@ -356,12 +357,22 @@ ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool data)
 
 static int kick(struct vdrv_queue *q)
 {
-    return kick_with(q, false);
+    return kick_with(q, q->event_idx != 0, false);
 }
+
+#if !defined(__OPTIMIZE_SIZE__)
+/* The commonest of them without the question. */
+static int kick_by_event(struct vdrv_queue *q)
+{
+    return kick_with(q, true, false);
+}
+#else
+#define kick_by_event kick
+#endif
 
 static int kick_data(struct vdrv_queue *q)
 {
-    return kick_with(q, true);
+    return kick_with(q, q->event_idx != 0, true);
 }
 
 /* ---- Reaping ------------------------------------------------------------ */
@@ -380,7 +391,6 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
 {
     const struct virtq_used *used = q->device;
     const uint16_t idx = shared_consume16(&used->idx); /* 2.7.14 */
-    const uint32_t mask = q->mask;
     uint32_t pos = q->used_idx, chains = 0, end;
     uint32_t n = (uint16_t)(idx - pos);
     uint32_t link = q->free_at;
@@ -391,23 +401,24 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     vdrv__platform_consume(q->order_platform);
     n = n < max ? n : max;
     for (end = pos + n; pos != end; pos++, out++) {
-        const uint32_t i = pos & mask, id = shared_load32(&used->ring[i].id);
+        const uint32_t i = pos & q->mask;
+        const size_t id = shared_load32(&used->ring[i].id);
         uint32_t len = shared_load32(&used->ring[i].len);
         struct vdrv_queue_slot *s;
 
-        if (unlikely(id > mask))
+        if (unlikely(id >= q->size))
             break;
         s = &q->slot[id];
         if (unlikely(len >= s->limit) && !vdrv__queue_excuse(q, s, &len))
             break;
         if (mapped)
-            unmap_chain(q, id);
+            unmap_chain(q, (uint32_t)id);
         out->cookie = q->cookie[id];
         out->len = len;
         s->limit = 0;
         chains += s->chain;
         slot_at(q, chain_tail(s->chain))->link = link;
-        link = link_to(id);
+        link = link_to((uint32_t)id);
     }
     n = (uint16_t)(pos - q->used_idx);
     q->used_idx = (uint16_t)pos;
@@ -476,7 +487,9 @@ static void split_reset(struct vdrv_queue *q)
     q->used_idx = 0;
     (void)split_arm(q, VDRV_ARM_OFF); /* nobody may be there to hear it */
     choose_add(q);
-    q->kick = q->notify_data != 0 ? kick_data : kick;
+    q->kick = q->event_idx != 0 ? kick_by_event : kick;
+    if (q->notify_data != 0)
+        q->kick = kick_data;
     q->reap = q->map != NULL ? reap_mapped : reap;
 }
 

@@ -105,7 +105,7 @@ EVA = {"split 1": [], "split 2": ["ID", "MAX"], "split 8": ["ID"],
        "edid": ["SHORT_EDID"], "pci": ["NOTIFY"]}
 # A check, and what stands in its place when it is taken out.
 CHECKS = {
-    "ID": (SPLIT, "if (unlikely(id > mask))", "if (false)"),
+    "ID": (SPLIT, "if (unlikely(id >= q->size))", "if (false)"),
     "MAX": (SPLIT, "n = n < max ? n : max;", ""),
     "SIZE": (BLK, "size < BLOCK_MIN || size > BLOCK_MAX ||", "false &&"),
     "EXP": (BLK, "if (exp < 32)", "if (true)"),
