@@ -209,9 +209,11 @@ BENCH_OUT := build/bench
 BENCH_CFLAGS := -std=c11 -O2 -g -D_GNU_SOURCE
 BENCHES := $(BENCH_OUT)/bench_ring $(BENCH_OUT)/bench_blk
 
-$(BENCH_OUT)/%.o: tests/bench/%.c $(wildcard tests/bench/*.h)
+$(BENCH_OUT)/%.o: tests/bench/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BENCH_CFLAGS) -Wall -Wextra -Werror -Iinclude -c -o $@ $<
+	$(Q)$(CC) $(BENCH_CFLAGS) -Wall -Wextra -Werror -Iinclude -MMD -MP \
+	    -c -o $@ $<
+-include $(wildcard $(BENCH_OUT)/*.d)
 
 $(BENCH_OUT)/bench_ring: $(BENCH_OUT)/bench_ring.o $(BENCH_OUT)/bench_ours.o
 $(BENCH_OUT)/bench_blk: $(BENCH_OUT)/bench_blk.o
@@ -239,9 +241,8 @@ $(LINUX)/unpacked: $(LINUX_TAR)
 $(BENCH_OUT)/virtio_ring.o: $(LINUX)/unpacked
 	$(Q)$(CC) $(LINUX_CFLAGS) -c -o $@ $(LINUX)/drivers/virtio/virtio_ring.c
 
-$(BENCH_OUT)/bench_linux.o: tests/bench/bench_linux.c $(LINUX)/unpacked \
-	    $(wildcard tests/bench/*.h)
-	$(Q)$(CC) $(LINUX_CFLAGS) -Iinclude -c -o $@ $<
+$(BENCH_OUT)/bench_linux.o: tests/bench/bench_linux.c $(LINUX)/unpacked
+	$(Q)$(CC) $(LINUX_CFLAGS) -Iinclude -MMD -MP -c -o $@ $<
 
 $(BENCH_OUT)/bench_peers: $(patsubst %,$(BENCH_OUT)/%.o,bench_ring bench_ours \
 	    bench_linux virtio_ring bench_device) $(LIB)

@@ -45,6 +45,21 @@ static void disk_through_it(void)
     pci_down(&g);
 }
 
+/* PCI-48: a notification of 32 bits finds its way, too. */
+static void notifies_with_data(void)
+{
+    struct pci_rig g;
+
+    machine(&g, NULL);
+    fake_dev_offer(&g.disk.dev, FAKE_F_NOTIFICATION_DATA, true);
+    CHECK_EQ(pci_probe(&g, &window), VDRV_OK);
+    CHECK_EQ(pci_init(&g), VDRV_OK);
+    CHECK(fake_dev_has(&g.disk.dev, FAKE_F_NOTIFICATION_DATA));
+    pci_works(&g);
+    pci_works(&g);
+    pci_down(&g);
+}
+
 /* Where registers can be reached, the window is left alone. */
 static void not_used_when_not_needed(void)
 {
@@ -188,6 +203,7 @@ static void unplugged_at_each_access(void)
 
 static const struct check_case cases[] = {
     {"disk_through_it", disk_through_it},
+    {"notifies_with_data", notifies_with_data},
     {"not_used_when_not_needed", not_used_when_not_needed},
     {"bars_without_addresses", bars_without_addresses},
     {"structures_in_io_space", structures_in_io_space},
