@@ -13,25 +13,23 @@
 #define VIRTQ_DESC_F_WRITE    2u
 #define VIRTQ_DESC_F_INDIRECT 4u
 
-/* 2.7.5.  The second half is made and stored as one little-endian word. */
+/* 2.7.5.  Flags and next are made and stored as one little-endian word. */
 struct virtq_desc {
     struct le64 addr;
-    struct le64 rest; /* len, flags << 32, next << 48 */
+    struct le32 len;
+    struct le32 link; /* flags, next << 16 */
 };
 
-#define VIRTQ_DESC_FLAG(f) ((uint64_t)(f) << 32)
-#define VIRTQ_DESC_NEXT(i) ((uint64_t)(i) << 48)
-
 /*
- * That word for the table.  In a big-endian CPU's own order (2.7.3) each field
- * is in that order and has kept its place, so it is not the word's other half.
+ * That word for the table.  In a big-endian CPU's own order (2.7.3) both fields
+ * have kept their place, so its halves are the other way round.
  */
-static inline struct le64 virtq_desc_rest(uint64_t rest)
+static inline struct le32 virtq_desc_link(uint32_t link)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ && defined(VDRV__NATIVE_ORDER)
-    return (struct le64){rest << 32 | (rest >> 16 & 0xffff0000u) | rest >> 48};
+    return le32(link << 16 | link >> 16);
 #else
-    return le64(rest);
+    return le32(link);
 #endif
 }
 
