@@ -24,9 +24,9 @@
 
 #include "klib.h"
 
-#define DEMO_DEVICES 16u
-#define DEMO_NO_IRQ  UINT32_MAX
-#define DEMO_VECTORS 3u /* the configuration, and two queues */
+#define DEMO_DEVICES      16u
+#define DEMO_NO_IRQ       UINT32_MAX
+#define DEMO_VECTORS      3u   /* the configuration, and two queues */
 #define DEMO_DEVICE_QUEUE 256u /* of a device that decides itself: QEMU's */
 
 struct demo_platform {
@@ -71,13 +71,13 @@ struct demo_device {
     uint32_t nvectors;       /* 0: a line */
     struct vdrv_msix msix;
     struct demo_vector vector[DEMO_VECTORS];
-    bool changed;            /* one of them said: configuration */
+    bool changed; /* one of them said: configuration */
 };
 
 struct demo {
     const struct demo_platform *p;
-    bool irq;      /* mode=irq, or msix */
-    bool messages; /* mode=msix */
+    bool irq;                             /* mode=irq, or msix */
+    bool messages;                        /* mode=msix */
     const struct vdrv_queue_kind *packed; /* ring=packed; or NULL */
     uint32_t ndevices;
     uint32_t nmessages;

@@ -425,8 +425,15 @@ class Demo:
         if self.o.mode == "poll":
             need(not any(seen.values()), f"polled, with interrupts: {seen}")
             return "no interrupt was taken"
-        need(all(seen.values()), f"a device never interrupted: {seen}")
-        return f"{sum(seen.values())} interrupts, some of each device"
+        # A split ring's first completion interrupts in any case; of a packed
+        # ring only what is waited for does, and a device may be too quick.
+        # Frames are always waited for.
+        cards = re.findall(r"^net-up: (.+?), mac", self.vm.text, re.M)
+        sure = cards if self.o.ring == "packed" else seen
+        need(sure and all(seen[where] for where in sure),
+             f"a device never interrupted: {seen}")
+        return (f"{sum(seen.values())} interrupts, some of "
+                f"{'each card' if sure is cards else 'each device'}")
 
     # -- the course
 

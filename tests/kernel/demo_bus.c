@@ -34,9 +34,9 @@ static void scan_mmio(struct demo *d)
     uint32_t slot = 0;
     int err = VDRV_OK;
 
-    while (dev && (err = vdrv_mmio_scan_any(&dev->at.mmio, p->hal, &p->mmio, 0,
-                                            &vdrv_mmio_legacy, &slot)) ==
-                      VDRV_OK) {
+    while (dev &&
+           (err = vdrv_mmio_scan_any(&dev->at.mmio, p->hal, &p->mmio, 0,
+                                     &vdrv_mmio_legacy, &slot)) == VDRV_OK) {
         keep(d, &dev->at.mmio.transport, p->mmio_irq + slot - 1);
         dev = room(d);
     }

@@ -32,11 +32,17 @@
         v_;                                                                    \
     })
 #define CSR_SET(name, bits)                                                    \
-    __asm__ volatile("csrs " #name ", %0" : : "r"((uintptr_t)(bits)) : "memor" \
-                                                                       "y")
+    __asm__ volatile("csrs " #name ", %0"                                      \
+                     :                                                         \
+                     : "r"((uintptr_t)(bits))                                  \
+                     : "memor"                                                 \
+                       "y")
 #define CSR_CLEAR(name, bits)                                                  \
-    __asm__ volatile("csrc " #name ", %0" : : "r"((uintptr_t)(bits)) : "memor" \
-                                                                       "y")
+    __asm__ volatile("csrc " #name ", %0"                                      \
+                     :                                                         \
+                     : "r"((uintptr_t)(bits))                                  \
+                     : "memor"                                                 \
+                       "y")
 
 void riscv_main(const void *fdt);
 void riscv_trap(const uintptr_t *frame);
