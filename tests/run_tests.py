@@ -55,7 +55,7 @@ def guest_programs() -> list[list[str]]:
                "--guest"]]
     return proofs + [[sys.executable, str(ROOT / "tests/kernel" / name)]
                      for name in ("boot_test.py", "demo_test.py",
-                                  "screens_test.py")] + booted
+                                  "pair_test.py", "screens_test.py")] + booted
 
 
 def lint_programs() -> list[list[str]]:

@@ -6,11 +6,13 @@
  */
 #include "../../arch.h"
 #include "../../klib.h"
+#include "../cpu2.h"
 #include "../fdt_read.h"
 #include "../irq_table.h"
 
 #define UART      0x10000000u /* ns16550a, PLIC source 10 */
 #define FINISHER  0x100000u   /* sifive,test0 */
+#define MSIP1     0x2000004u  /* in the CLINT, hart 1 */
 #define MTIMECMP  0x2004000u  /* in the CLINT, hart 0 */
 #define PLIC      0xc000000u
 #define PLIC_IRQS 96u
@@ -163,6 +165,14 @@ uint64_t arch_cycles(void)
 void arch_relax(void)
 {
     __asm__ volatile("" : : : "memory");
+}
+
+bool arch_cpu_start(void (*fn)(void *arg), void *arg)
+{
+    cpu2_prepare(fn, arg);
+    __asm__ volatile("fence" : : : "memory");
+    *reg32(MSIP1) = 1;
+    return cpu2_came();
 }
 
 static void timer_set(uint64_t ticks)
