@@ -34,6 +34,15 @@ struct vdrv_notify {
     uint32_t value; /* the queue's number, or what the device gave for it */
 };
 
+/*
+ * Memory of the device's that the driver may use too (2.10).  Nothing is
+ * mapped: what caching it takes depends on what it is for.
+ */
+struct vdrv_shared_memory {
+    uint64_t phys; /* CPU physical address */
+    uint64_t len;  /* bytes, not 0 */
+};
+
 struct vdrv_transport;
 
 /*
@@ -78,6 +87,13 @@ struct vdrv_transport_ops {
     int (*restore)(struct vdrv_transport *t);
     /* Optional: resets one queue and waits, bounded (2.6.1). */
     int (*queue_reset)(struct vdrv_transport *t, uint32_t queue);
+    /*
+     * Optional: region `id` of shared memory, checked: it has bytes, does not
+     * wrap, and is inside the device's BAR where there is one.  Errors as of
+     * vdrv_transport_shared_memory().
+     */
+    int (*shared_memory)(struct vdrv_transport *t, uint32_t id,
+                         struct vdrv_shared_memory *out);
 };
 
 #define VDRV_TRANSPORT_LEGACY     1u /* no FEATURES_OK, guest-endian */
@@ -193,6 +209,18 @@ int vdrv_transport_config(struct vdrv_transport *t,
                           const struct vdrv_config_field *field,
                           uint32_t nfields, uint8_t *image,
                           uint32_t image_size);
+
+/*
+ * Where region `id` of the memory lies that the device shares (2.10); which
+ * ids there are is the device type's.  Best asked before a driver is
+ * initialised: on PCI, BARs are sized.
+ * UNSUPPORTED: the device has no such region, or its interface (legacy) none
+ * at all.  PROTOCOL: what it says of the region cannot be; the log says why.
+ * NO_DEVICE: it is gone.  INVALID: NULL.  After an error `*out` is all zero.
+ * [alone]
+ */
+int vdrv_transport_shared_memory(struct vdrv_transport *t, uint32_t id,
+                                 struct vdrv_shared_memory *out);
 
 /* ---- Diagnostics ------------------------------------------------------- */
 

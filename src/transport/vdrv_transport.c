@@ -292,3 +292,19 @@ int vdrv_transport_config(struct vdrv_transport *t,
                        "the device configuration keeps changing", NULL);
     return VDRV_ERR_AGAIN;
 }
+
+int vdrv_transport_shared_memory(struct vdrv_transport *t, uint32_t id,
+                                 struct vdrv_shared_memory *out)
+{
+    int err;
+
+    if (t == NULL || out == NULL)
+        return VDRV_ERR_INVALID;
+    *out = (struct vdrv_shared_memory){0, 0};
+    if (t->ops->shared_memory == NULL)
+        return VDRV_ERR_UNSUPPORTED;
+    err = t->ops->shared_memory(t, id, out);
+    if (err != VDRV_OK)
+        *out = (struct vdrv_shared_memory){0, 0};
+    return err;
+}
