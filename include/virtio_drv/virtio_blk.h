@@ -85,8 +85,8 @@ struct vdrv_virtio_blk {
     uint32_t plain_ops;    /* 2: reads and writes may be plain; 1: reads */
     uint32_t plain_max;    /* bytes of a plain one, at most */
     uint32_t cache_wish;   /* 0: none; 1: through; 2: back */
-    uint32_t size[2][2];   /* num_blocks where 64 bits are read in halves: */
-    uint32_t size_turn;    /* size[turn % 2] holds, low half first */
+    uint32_t size[4];      /* num_blocks where 64 bits are read in halves: */
+    uint32_t size_turn; /* 2 * (turn % 2) is where it begins, low half first */
     uint32_t reserved;
     struct vdrv_block_caps caps;
 };
