@@ -173,7 +173,7 @@ test-host: $(HOST_ALL)
 
 # ---- The demo --------------------------------------------------------------------
 
-BUS ?= pci
+BUS ?= $(if $(filter m68k,$(ARCH)),mmio,pci)
 MODE ?= irq
 DEMO := $(PYTHON) tests/kernel/demo.py --bus $(BUS) --mode $(MODE)
 
