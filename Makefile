@@ -13,6 +13,8 @@
 #   make proof               memory-order models, static proofs (minutes)
 #   make fuzz                libFuzzer, FUZZ_SECONDS=60 for each harness
 #   make lint, coverage, bench, clean
+#   make bench-backends      the drivers against real devices over vhost-user
+#                            (two idle processors)
 #
 # CC=, CROSS_COMPILE=, CFLAGS= and V=1 do what they do elsewhere.
 

@@ -103,6 +103,11 @@ needs() {
         want valgrind valgrind
         want /usr/src/linux-source-6.1.tar.xz linux-source-6.1
         ;;
+    bench-backends)
+        needs demo-host
+        want qemu-storage-daemon qemu-system-common
+        want dpdk-testpmd dpdk-dev
+        ;;
     proof)
         needs demo-host
         cxx

@@ -235,6 +235,15 @@ $(BENCH_OUT)/bench_peers: $(patsubst %,$(BENCH_OUT)/%.o,bench_ring bench_ours \
 bench: $(BENCHES) $(BENCH_PEERS)
 	$(Q)$(PYTHON) tests/bench/bench.py
 
+# The drivers against devices in other processes, in turns with other drivers.
+BENCH_VHOST := $(BENCH_OUT)/bench_vhost_blk $(BENCH_OUT)/bench_vhost_net
+$(BENCH_VHOST): %: %.o $(BENCH_OUT)/vhost_user.o $(LIB)
+	$(Q)$(CC) -o $@ $^
+
+.PHONY: bench-backends
+bench-backends: $(BENCH_VHOST)
+	$(Q)$(PYTHON) tests/bench/backends.py
+
 # ---- Checks of the house -----------------------------------------------------
 
 .PHONY: lint coverage
@@ -278,7 +287,8 @@ test-qtest: $(QTESTS)
 # ten million transfers between two threads in each mode of a ring.
 SOAK ?= 1000000
 SOAK_TRANSFERS ?= 10000000
-soak: $(QTESTS) $(HOST_OUT)/tsan/test_queue_threads
+soak: $(QTESTS) $(HOST_OUT)/tsan/test_queue_threads $(HOST_OUT)/test_blk_faults
+	$(Q)SOAK_STEPS=$(SOAK) $(HOST_OUT)/test_blk_faults random_mix
 	$(Q)QUEUE_TRANSFERS=$(SOAK_TRANSFERS) TSAN_SECONDS=7200 \
 	    $(PYTHON) tests/unit/test_tsan.py $(HOST_OUT)/tsan/test_queue_threads
 	$(Q)QTEST_OPERATIONS=$(SOAK) $(PYTHON) tests/run_tests.py -t 7200 -v qtest

@@ -50,6 +50,7 @@ struct vdrv_virtio_blk_config {
     uint32_t vectors;    /* interrupt vectors to use, when the transport has
                             some; 0: a line.  See vdrv_driver_use_vectors() */
     const struct vdrv_queue_kind *packed;      /* NULL: split rings only */
+    const struct vdrv_queue_kind *in_order;    /* as in vdrv_queue_config */
     const struct vdrv_virtio_blk_zones *zones; /* NULL: no zoned disks */
     uint8_t require_platform; /* refuse a device without ACCESS_PLATFORM */
     uint8_t no_indirect;
