@@ -419,13 +419,19 @@ static int enable(struct vdrv_queue *q, const size_t part[3])
         .vector = q->vector,
     };
     struct vdrv_transport *t = q->transport;
+    int err;
 
     memset(q->desc, 0, q->area_size); /* 4.1.5.1.3: zeroed memory */
     memset(q->slot, 0, sizeof(*q->slot) * q->size);
     q->error = VDRV_OK;
     q->drained = 0;
     q->kind->reset(q);
-    return t->ops->queue_enable(t, q->index, &area, &q->notify);
+    q->doorbell = NULL;
+    err = t->ops->queue_enable(t, q->index, &area, &q->notify);
+    if (err == VDRV_OK && q->hal->reg_write == NULL &&
+        q->notify.space == VDRV_SPACE_MEMORY && q->notify.width != 1)
+        q->doorbell = (void *)q->notify.addr;
+    return err;
 }
 
 /* The part of the window that a short segment may start in. */
@@ -435,7 +441,7 @@ static void set_window(struct vdrv_queue *q)
 
     q->direct_offset = hal->direct_offset;
     if (hal->direct_size > VDRV__SHORT_SEG) {
-        q->direct_base = hal->direct_base;
+        q->direct_base = hal->direct_base + hal->direct_offset;
         q->direct_fast = hal->direct_size - 1 - VDRV__SHORT_SEG;
     } else { /* nowhere: the exact look-up decides */
         q->direct_base = UINT64_MAX;
