@@ -157,6 +157,21 @@ static uint32_t read_header(const struct vdrv_virtio_net *nic,
     return nic->info.mergeable ? field(nic, &shared->num_buffers) : 1;
 }
 
+/* 5.1.6.4.4: the value means something when its type is known. */
+COLD static void read_hash(const struct vdrv_virtio_net *nic,
+                           const struct virtio_net_hdr *shared,
+                           struct vdrv_net_buf *buf)
+{
+    const uint32_t type = field(nic, &shared->hash_report);
+
+    if (type - 1u >= VIRTIO_NET_HASH_REPORT_MAX)
+        return;
+    buf->flags |= VDRV_NET_HASH;
+    buf->hash_type = 1u << (type - 1u);
+    buf->hash = field(nic, &shared->hash_value[0]) |
+                (uint32_t)field(nic, &shared->hash_value[1]) << 16;
+}
+
 /* The bytes of `buf` that are the device's to have written. */
 COLD static void sync_in(const struct vdrv_virtio_net *nic,
                          const struct vdrv_net_buf *buf, uint32_t front,
@@ -196,6 +211,8 @@ static bool start_frame(struct vdrv_virtio_net *nic, uint32_t pair,
     buf->data = buf->mem != NULL ? buf->mem + buf->headroom : NULL;
     buf->len = used - len;
     buf->flags &= VDRV_NET_MAPPED;
+    if (unlikely(nic->hash != 0))
+        read_hash(nic, h, buf);
     f->first = buf;
     f->total = buf->len;
     f->fault = NULL;

@@ -5,6 +5,7 @@
  */
 #include "vdrv_net_impl.h"
 
+#include "../core/barrier.h"
 #include "../core/mem.h"
 #include "../queue/vdrv_queue_impl.h"
 
@@ -93,30 +94,94 @@ static int parts(const struct vdrv_virtio_net *nic,
     return (int)n;
 }
 
+/* 5.1.6.2.1: the type on the wire, of what was negotiated; or an error. */
+static int gso_type(const struct vdrv_virtio_net *nic, uint8_t type)
+{
+    static const struct {
+        uint8_t ours, wire, tcp;
+        uint32_t can;
+    } types[] = {
+        {VDRV_NET_GSO_TCP4, VIRTIO_NET_HDR_GSO_TCPV4, 1, VDRV_NET_CAN_TX_TSO4},
+        {VDRV_NET_GSO_TCP6, VIRTIO_NET_HDR_GSO_TCPV6, 1, VDRV_NET_CAN_TX_TSO6},
+        {VDRV_NET_GSO_UDP, VIRTIO_NET_HDR_GSO_UDP, 0, VDRV_NET_CAN_TX_UFO},
+        {VDRV_NET_GSO_USO, VIRTIO_NET_HDR_GSO_UDP_L4, 0, VDRV_NET_CAN_TX_USO},
+    };
+    const bool ecn = (type & VDRV_NET_GSO_ECN) != 0;
+    const uint32_t have = nic->info.offloads;
+
+    type &= (uint8_t)~VDRV_NET_GSO_ECN;
+    for (uint32_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (type != types[i].ours || (ecn && types[i].tcp == 0))
+            continue;
+        if ((have & types[i].can) == 0 ||
+            (ecn && (have & VDRV_NET_CAN_TX_ECN) == 0))
+            return VDRV_ERR_UNSUPPORTED;
+        return types[i].wire | (ecn ? (int)VIRTIO_NET_HDR_GSO_ECN : 0);
+    }
+    return VDRV_ERR_INVALID;
+}
+
+#define UDP_HEADER 8u
+#define TCP_HEADER 20u
+
+/* A frame to be cut into segments; its checksum was looked at. */
+static int segmentation(const struct vdrv_virtio_net *nic,
+                        const struct vdrv_net_buf *buf, uint64_t total,
+                        struct virtio_net_hdr *h)
+{
+    const int type = nic->tx_gso != 0 ? gso_type(nic, buf->gso_type)
+                                      : VDRV_ERR_UNSUPPORTED;
+    uint32_t least = buf->csum_start;
+
+    if (type < 0)
+        return type;
+    least += type == VIRTIO_NET_HDR_GSO_UDP || type == VIRTIO_NET_HDR_GSO_UDP_L4
+                 ? UDP_HEADER
+                 : TCP_HEADER;
+    if ((buf->flags & VDRV_NET_CSUM_PARTIAL) == 0 || buf->gso_size == 0 ||
+        buf->gso_header < least || buf->gso_header >= total)
+        return VDRV_ERR_INVALID;
+    h->gso_type = (uint8_t)type;
+    h->gso_size = vdrv__wire16(nic->legacy, buf->gso_size);
+    h->hdr_len = vdrv__wire16(nic->legacy, buf->gso_header);
+    return VDRV_OK;
+}
+
 /* 5.1.6.2.1: what was not negotiated is never asked for. */
 static int offload(const struct vdrv_virtio_net *nic,
                    const struct vdrv_net_buf *buf, uint64_t total,
                    struct virtio_net_hdr *h)
 {
-    if ((buf->flags & (VDRV_NET_GSO | VDRV_NET_VLAN)) != 0)
+    if ((buf->flags & VDRV_NET_VLAN) != 0)
         return VDRV_ERR_UNSUPPORTED;
-    if ((buf->flags & VDRV_NET_CSUM_PARTIAL) == 0)
-        return VDRV_OK;
-    if ((nic->info.offloads & VDRV_NET_CAN_TX_CSUM) == 0)
-        return VDRV_ERR_UNSUPPORTED;
-    if ((uint64_t)buf->csum_start + buf->csum_offset + 2u > total)
-        return VDRV_ERR_INVALID;
-    h->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-    h->csum_start = vdrv__wire16(nic->legacy, buf->csum_start);
-    h->csum_offset = vdrv__wire16(nic->legacy, buf->csum_offset);
+    if ((buf->flags & VDRV_NET_CSUM_PARTIAL) != 0) {
+        if ((nic->info.offloads & VDRV_NET_CAN_TX_CSUM) == 0)
+            return VDRV_ERR_UNSUPPORTED;
+        if ((uint64_t)buf->csum_start + buf->csum_offset + 2u > total)
+            return VDRV_ERR_INVALID;
+        h->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+        h->csum_start = vdrv__wire16(nic->legacy, buf->csum_start);
+        h->csum_offset = vdrv__wire16(nic->legacy, buf->csum_offset);
+    }
+    if ((buf->flags & VDRV_NET_GSO) != 0)
+        return segmentation(nic, buf, total, h);
+    /* No less than the headers, of a device that cuts: all of it is more. */
+    if (nic->tx_gso != 0)
+        h->hdr_len = vdrv__wire16(
+            nic->legacy, (uint16_t)(total < UINT16_MAX ? total : UINT16_MAX));
     return VDRV_OK;
 }
 
-static int check_size(const struct vdrv_virtio_net *nic, uint64_t total)
+static int check_size(const struct vdrv_virtio_net *nic,
+                      const struct vdrv_net_buf *buf, uint64_t total)
 {
+    const uint32_t max = unlikely((buf->flags & VDRV_NET_GSO) != 0)
+                             ? VIRTIO_NET_FRAME_GSO
+                             : nic->tx_frame_max;
+
     if (total < VDRV_NET_HEADER_SIZE)
         return VDRV_ERR_INVALID;
-    return total > nic->tx_frame_max ? VDRV_ERR_TOO_BIG : VDRV_OK;
+    return total > max ? VDRV_ERR_TOO_BIG : VDRV_OK;
 }
 
 static int add(struct vdrv_virtio_net *nic, uint32_t pair,
@@ -138,11 +203,12 @@ static int add(struct vdrv_virtio_net *nic, uint32_t pair,
         segs[0] = vdrv__net_header_seg(tx, tx->header_free, len);
     }
     n = parts(nic, buf, in_place ? len : 0, segs, in_place ? 0 : 1, &total);
-    err = n < 0 ? n : check_size(nic, total);
+    err = n < 0 ? n : check_size(nic, buf, total);
     if (unlikely(err != VDRV_OK))
         return err;
     memset(h, 0, len); /* also num_buffers: 5.1.6.2.1 */
-    if (unlikely((buf->flags & ~(RX_ONLY | VDRV_NET_MAPPED)) != 0))
+    if (unlikely((buf->flags & ~(RX_ONLY | VDRV_NET_MAPPED)) != 0 ||
+                 nic->tx_gso != 0))
         err = offload(nic, buf, total, h);
     if (unlikely(err == VDRV_OK && nic->drv.hal->dma_sync != NULL))
         sync_out(nic, buf, in_place ? len : 0);
@@ -177,6 +243,14 @@ static int reclaim(struct vdrv_virtio_net *nic, uint32_t pair, uint32_t budget)
     return vdrv_driver_poll(&nic->drv, queue, budget);
 }
 
+/* 5.1.6.5.6.1: only on a pair in use. */
+static int may_send(struct vdrv_virtio_net *nic, uint32_t pair)
+{
+    if (pair >= vdrv__counted(&nic->tx_pairs))
+        return VDRV_ERR_INVALID;
+    return vdrv_driver_check(&nic->drv, vdrv_net_tx_queue(pair));
+}
+
 /* ---- Operations ---------------------------------------------------------- */
 
 int vdrv__net_recycle_tx_buffers(struct vdrv_net *net, uint32_t pair)
@@ -192,7 +266,7 @@ bool vdrv__net_can_transmit(struct vdrv_net *net, uint32_t pair)
 {
     struct vdrv_virtio_net *nic = vdrv__nic_of(net);
 
-    if (vdrv__net_usable(nic, pair, vdrv_net_tx_queue(pair)) != VDRV_OK)
+    if (may_send(nic, pair) != VDRV_OK)
         return false;
     if (vdrv_queue_room(queue_of(nic, pair)) < nic->tx_need)
         (void)reclaim(nic, pair, 0);
@@ -204,7 +278,7 @@ int vdrv__net_transmit_burst(struct vdrv_net *net, uint32_t pair,
                              uint32_t flags)
 {
     struct vdrv_virtio_net *nic = vdrv__nic_of(net);
-    int err = vdrv__net_usable(nic, pair, vdrv_net_tx_queue(pair));
+    int err = may_send(nic, pair);
     uint32_t i;
 
     if (err == VDRV_OK)
