@@ -675,7 +675,9 @@ static uint32_t answer_ctrl(struct fake_net *n, struct fake_chain *c,
         len = (size_t)c->wlen - 1;
     }
     fake_chain_write(c, 1, k->result, len);
-    return n->ctrl_len >= 0 ? (uint32_t)n->ctrl_len : (uint32_t)(1 + len);
+    if (n->ctrl_len >= 0 && !(k->class == 8 && k->cmd == 0))
+        return (uint32_t)n->ctrl_len;
+    return (uint32_t)(1 + len);
 }
 
 static uint32_t serve_ctrl(struct fake_net *n, struct fake_chain *c)

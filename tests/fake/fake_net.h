@@ -145,7 +145,8 @@ struct fake_net {
     int64_t force_len;      /* used length of the first buffer; -1: the truth */
     int ctrl_ack;           /* what the control queue answers; -1: the truth,
                                256: nothing is written */
-    int64_t ctrl_len;       /* used length of an answer; -1: the truth */
+    int64_t ctrl_len;       /* used length of an answer (but of
+                               STATS_QUERY's); -1: the truth */
     bool ctrl_mute;         /* commands are never answered */
     uint64_t stats_types;   /* what STATS_QUERY tells */
     uint32_t stats_lie;     /* 1: sizes of 0, 2: of 0xffff, 3: other queues,
