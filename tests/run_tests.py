@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Python tests that drive a program of ours; test_proofs wants QEMU, too.
 DRIVES = {"test_picture.py": ["build/test/picture_dump"],
           "test_tsan.py": ["build/test/tsan/test_xv6_disk",
-                           "build/test/tsan/test_rtos_wait"]}
+                           "build/test/tsan/test_rtos_wait",
+                           "build/test/tsan/test_queue_threads"]}
 WITH_QEMU = {"test_proofs.py": ["build/test/responder_peer",
                                 "qemu-system-x86_64"]}
 
@@ -42,8 +43,9 @@ def host_programs() -> list[list[str]]:
                if p.name not in WITH_QEMU]
     demo = [sys.executable, str(ROOT / "tests/kernel/demo_test.py"), "host"]
     barriers = [sys.executable, str(ROOT / "tests/proof/barriers_test.py")]
+    bench = [sys.executable, str(ROOT / "tests/bench/bench_test.py")]
     fuzz = [str(ROOT / "build/test/fuzz_smoke"), "tests/fuzz/corpus.txt"]
-    return built + [fuzz] + scripts + [demo, barriers]
+    return built + [fuzz] + scripts + [demo, barriers, bench]
 
 
 def guest_programs() -> list[list[str]]:

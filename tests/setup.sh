@@ -80,8 +80,9 @@ needs() {
         cxx
         want clang clang
         want /usr/include/lwip/lwip/init.h liblwip-dev
+        want valgrind valgrind
         ;;
-    test) needs test-host; guests; needs lint; needs bench ;;
+    test) needs test-host; guests; needs lint ;;
     test-qtest | soak) needs demo-host; qemu x86_64; qemu aarch64 ;;
     lint)
         needs demo-host
@@ -91,7 +92,11 @@ needs() {
         want cppcheck cppcheck
         ;;
     coverage) needs test-host ;;
-    bench) needs demo-host; want valgrind valgrind ;;
+    bench)
+        needs demo-host
+        want valgrind valgrind
+        want /usr/src/linux-source-6.1.tar.xz linux-source-6.1
+        ;;
     proof)
         needs demo-host
         cxx

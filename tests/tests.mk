@@ -69,7 +69,8 @@ endef
 TSAN := -fsanitize=thread
 TSAN_CFLAGS := $(filter-out $(SAN),$(HOST_CFLAGS)) $(TSAN) \
 	$(if $(findstring clang,$(HOST_CC)),,-Wno-tsan)
-TSAN_TESTS := $(HOST_OUT)/tsan/test_xv6_disk $(HOST_OUT)/tsan/test_rtos_wait
+TSAN_TESTS := $(addprefix $(HOST_OUT)/tsan/,test_xv6_disk test_rtos_wait \
+	test_queue_threads)
 TSAN_LIB_OBJS := $(HOST_LIB_OBJS:$(HOST_OUT)/%=$(HOST_OUT)/tsan/%)
 $(HOST_OUT)/tsan/%.o: %.c
 	@mkdir -p $(@D)
@@ -164,7 +165,8 @@ fuzz: $(FUZZ_OUT)/fuzz $(FUZZ_SMOKE)
 	    echo "$$h: $$(tail -1 $(FUZZ_OUT)/$$h.log)"; \
 	done
 
-HOST_ALL := $(HOST_TESTS) $(FUZZ_SMOKE) $(HOST_HELPERS) $(TSAN_TESTS) $(DEMO_HOST) $(LIB)
+HOST_ALL := $(HOST_TESTS) $(FUZZ_SMOKE) $(HOST_HELPERS) $(TSAN_TESTS) $(DEMO_HOST) \
+	$(LIB) build/bench/bench_ring
 .PHONY: test-host
 test-host: $(HOST_ALL)
 	$(Q)$(PYTHON) tests/run_tests.py host
@@ -187,13 +189,50 @@ demo-host: $(DEMO_HOST)
 
 # ---- Measurements ----------------------------------------------------------------
 
-build/bench/bench_%: tests/bench/bench_%.c tests/bench/bench_device.c $(LIB)
+BENCH_OUT := build/bench
+BENCH_CFLAGS := -std=c11 -O2 -g -D_GNU_SOURCE
+BENCHES := $(BENCH_OUT)/bench_ring $(BENCH_OUT)/bench_blk
+
+$(BENCH_OUT)/%.o: tests/bench/%.c $(wildcard tests/bench/*.h)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=c11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Iinclude \
-	    -o $@ $^
+	$(Q)$(CC) $(BENCH_CFLAGS) -Wall -Wextra -Werror -Iinclude -c -o $@ $<
+
+$(BENCH_OUT)/bench_ring: $(BENCH_OUT)/bench_ring.o $(BENCH_OUT)/bench_ours.o
+$(BENCH_OUT)/bench_blk: $(BENCH_OUT)/bench_blk.o
+$(BENCHES): $(BENCH_OUT)/bench_device.o $(LIB)
+	$(Q)$(CC) -o $@ $(filter %.o,$^) $(LIB)
+
+# Linux's own ring beside ours, where its source is installed: the one file as
+# it is, compiled by what the kernel has for that (tools/virtio).
+LINUX_TAR := /usr/src/linux-source-6.1.tar.xz
+LINUX := $(BENCH_OUT)/linux
+LINUX_CFLAGS := -O2 -g -w -I$(LINUX)/tools/virtio -I$(LINUX)/tools/include \
+	-fno-strict-overflow -fno-strict-aliasing -fno-common -U_FORTIFY_SOURCE \
+	-include $(LINUX)/include/linux/kconfig.h "-Ddata_race(x)=(x)" \
+	-DCONFIG_PHYS_ADDR_T_64BIT
+BENCH_PEERS := $(if $(wildcard $(LINUX_TAR)),$(BENCH_OUT)/bench_peers)
+
+$(LINUX)/unpacked: $(LINUX_TAR)
+	@mkdir -p $(@D)
+	@echo "  TAR   $<"
+	$(Q)tar -xJf $< -C $(@D) --strip-components=1 $(patsubst %,\
+	    linux-source-6.1/%,drivers/virtio/virtio_ring.c tools/virtio \
+	    tools/include include/linux include/uapi/linux)
+	$(Q)touch $@
+
+$(BENCH_OUT)/virtio_ring.o: $(LINUX)/unpacked
+	$(Q)$(CC) $(LINUX_CFLAGS) -c -o $@ $(LINUX)/drivers/virtio/virtio_ring.c
+
+$(BENCH_OUT)/bench_linux.o: tests/bench/bench_linux.c $(LINUX)/unpacked \
+	    $(wildcard tests/bench/*.h)
+	$(Q)$(CC) $(LINUX_CFLAGS) -Iinclude -c -o $@ $<
+
+$(BENCH_OUT)/bench_peers: $(patsubst %,$(BENCH_OUT)/%.o,bench_ring bench_ours \
+	    bench_linux virtio_ring bench_device) $(LIB)
+	$(Q)$(CC) -o $@ $(filter %.o,$^) $(LIB)
 
 .PHONY: bench
-bench: build/bench/bench_ring build/bench/bench_blk
+bench: $(BENCHES) $(BENCH_PEERS)
 	$(Q)$(PYTHON) tests/bench/bench.py
 
 # ---- Checks of the house -----------------------------------------------------
@@ -235,7 +274,11 @@ test: $(HOST_ALL) $(QTESTS) $(ALL_KERNELS)
 test-qtest: $(QTESTS)
 	$(Q)$(PYTHON) tests/run_tests.py -v qtest
 
-# The same for a long time: a million operations on each device and bus.
+# The same for a long time: a million operations on each device and bus, and
+# ten million transfers between two threads in each mode of a ring.
 SOAK ?= 1000000
-soak: $(QTESTS)
+SOAK_TRANSFERS ?= 10000000
+soak: $(QTESTS) $(HOST_OUT)/tsan/test_queue_threads
+	$(Q)QUEUE_TRANSFERS=$(SOAK_TRANSFERS) TSAN_SECONDS=7200 \
+	    $(PYTHON) tests/unit/test_tsan.py $(HOST_OUT)/tsan/test_queue_threads
 	$(Q)QTEST_OPERATIONS=$(SOAK) $(PYTHON) tests/run_tests.py -t 7200 -v qtest

@@ -8,19 +8,33 @@
 
 #include <virtio_drv/transport.h>
 
-/* Leave bit 28 out of it for a device without INDIRECT_DESC. */
+#define BENCH_INDIRECT (UINT64_C(1) << 28)
+#define BENCH_EVENT    (UINT64_C(1) << 29)
+#define BENCH_VERSION1 (UINT64_C(1) << 32)
+#define BENCH_PACKED   (UINT64_C(1) << 34)
+
+/* What the device offers; set it before bench_transport(). */
 extern uint64_t bench_features;
 
 /* Where queue 0 is. */
 extern struct vdrv_queue_area bench_area;
 
+/* Where the memory that was allocated last begins and ends. */
+extern uint64_t bench_shared[2];
+
 /* A transport of device type `id` with rings of `size` entries. */
 void bench_transport(struct vdrv_transport *t, uint32_t id, uint32_t size);
 
+/* The device forgets what it saw: for a ring that is made anew. */
+void bench_restart(void);
+
+/* A HAL with a window over all memory, and one without, which maps. */
+extern struct vdrv_hal bench_hal, bench_hal_mapped;
+
 /*
- * Completes all that was published on a split queue 0: writes 0 into the last byte of
- * a chain's last writable segment (a disk's status), and as used length what
- * is writable.
+ * Completes all that was published on queue 0, whichever kind it is: writes 0
+ * into the last byte of a chain's last writable segment (a disk's status), and
+ * as used length what is writable.  Wants to hear of the next chain.
  */
 void bench_answer(void);
 

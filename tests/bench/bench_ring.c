@@ -1,18 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instructions and nanoseconds per request of the ring, driver side only:
- * add, kick decision and burst reap.  The device answers between the
- * counted functions, which are the ones named drv_*: callgrind counts them
- * with --toggle-collect='drv_*'.
+ * Runs a ring, ours or where it is linked Linux's: add, kick decision and burst
+ * reap.  The device answers between the counted functions (bench_ring.h);
+ * callgrind counts them with --toggle-collect='drv_*', and writes one file a
+ * case with --dump-after=bench_case_done.
  *
- *     bench_ring <layout> <segments> <batch> <requests> [ring size]
+ *     bench_ring count <requests> <case>...
  *
- * prints "requests ns-per-request"; layout is direct, indirect or noevent, and
- * any of these with "packed-" in front.
+ * runs each case once.  A case is a ring's name as the rows of bench.py have
+ * it: split.direct.seg1.b32, with .noevent, .mapped, .size64 or .linux after.
  *
- *     bench_ring bytes 0 0 0
+ *     bench_ring time <requests> <rounds> <case>...
+ *
+ * prints "case ns-per-request", the best of the rounds, which take turns: what
+ * one case is against another is then the machine's doing in neither.  The time
+ * is the whole loop's with its device, which is the same code on the same ring
+ * for all; that moves the ratio of two rings towards 1, never away from it.
+ *
+ *     bench_ring bytes
  *
  * prints the bytes per entry of a large ring: shared, private, shared packed.
+ *
+ *     bench_ring where <requests> <case>
+ *
+ * first prints "where" and three ranges of addresses: the memory that driver
+ * and device share, the device's code, and the code that adds.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,166 +34,150 @@
 #include <virtio_drv/queue.h>
 
 #include "bench_device.h"
+#include "bench_ring.h"
 
-#define MAX_BATCH 32
+#define CASES_MAX 256
 
-struct pdesc {
-    uint64_t addr;
-    uint32_t len;
-    uint32_t tag; /* id, flags << 16 */
+struct named {
+    const char *name;
+    const struct bench_driver *driver;
+    struct bench_case c;
+    double best; /* ns per request */
 };
 
-/* ---- The device, outside the count --------------------------------------- */
-
-static bool dev_packed;
-
-/* A slot, and AVAIL and USED of a descriptor that is used there. */
-struct place {
-    uint32_t slot, wrap;
-};
-
-static struct place dev_avail = {0, 0x80800000u}, dev_used = {0, 0x80800000u};
-
-static void dev_move(struct place *p, uint32_t n)
+static void die(const char *what, const char *name)
 {
-    p->slot += n;
-    if (p->slot >= bench_area.size) {
-        p->slot -= bench_area.size;
-        p->wrap ^= 0x80800000u;
-    }
+    fprintf(stderr, "bench_ring: %s %s\n", what, name);
+    exit(2);
 }
 
-/*
- * Completes everything published, the first of it last; writes length 0, or
- * all that is writable.
- */
-static __attribute__((noinline)) void dev_answer_packed(void)
+static void parse_word(struct named *n, const char *word)
 {
-    struct pdesc *desc = (struct pdesc *)(uintptr_t)bench_area.desc,
-                 *first = NULL;
-    uint32_t *event = (uint32_t *)(uintptr_t)bench_area.device;
-    uint32_t first_tag = 0, head;
-
-    for (; head = __atomic_load_n(&desc[dev_avail.slot].tag, __ATOMIC_ACQUIRE),
-           ((head ^ dev_avail.wrap) & 0x80800000u) == 0x80000000u;) {
-        struct pdesc *d, *used = &desc[dev_used.slot];
-        uint32_t len = 0, n = 0, tag, id;
-
-        do {
-            d = &desc[dev_avail.slot];
-            tag = d->tag;
-            len += tag & 0x20000u ? d->len : 0;
-            n++;
-            dev_move(&dev_avail, 1);
-        } while (tag & 0x10000u);
-        if (tag & 0x40000u) {
-            struct pdesc *table = (struct pdesc *)(uintptr_t)d->addr;
-
-            for (uint32_t i = 0; i < d->len / sizeof(*d); i++)
-                len += table[i].tag & 0x20000u ? table[i].len : 0;
-        }
-        id = tag & 0xffffu;
-        used->len = len;
-        tag = id | dev_used.wrap;
-        if (first == NULL) {
-            first = used;
-            first_tag = tag;
-        } else {
-            __atomic_store_n(&used->tag, tag, __ATOMIC_RELEASE);
-        }
-        dev_move(&dev_used, n);
-    }
-    if (first != NULL)
-        __atomic_store_n(&first->tag, first_tag, __ATOMIC_RELEASE);
-    /* wants to hear of the next one */
-    *event = dev_avail.slot | dev_avail.wrap >> 31 << 15 | 0x20000u;
+    if (strcmp(word, "packed") == 0)
+        n->c.packed = true;
+    else if (strcmp(word, "indirect") == 0)
+        n->c.indirect = true;
+    else if (strcmp(word, "noevent") == 0)
+        n->c.event = false;
+    else if (strcmp(word, "mapped") == 0)
+        n->c.mapped = true;
+    else if (strcmp(word, "linux") == 0)
+        n->driver = &bench_linux;
+    else if (sscanf(word, "seg%u", &n->c.segs) != 1 &&
+             sscanf(word, "size%u", &n->c.size) != 1 &&
+             sscanf(word, "b%u", &n->c.batch) != 1 &&
+             strcmp(word, "split") != 0 && strcmp(word, "direct") != 0)
+        die("cannot make", n->name);
 }
 
-static void dev_answer(void)
+static struct named parse(const char *name)
 {
-    if (dev_packed)
-        dev_answer_packed();
-    else
+    struct named n = {.name = name, .driver = &bench_ours};
+    char words[128];
+
+    n.c.size = 256;
+    n.c.event = true;
+    snprintf(words, sizeof(words), "%s", name);
+    for (char *w = strtok(words, "."); w != NULL; w = strtok(NULL, "."))
+        parse_word(&n, w);
+    if (n.c.batch < 1 || n.c.batch > BENCH_BATCH_MAX || n.c.segs < 1 ||
+        n.c.segs > 3 || n.c.batch * n.c.segs > n.c.size || n.driver == NULL)
+        die("cannot run", name);
+    return n;
+}
+
+/* ---- Running ------------------------------------------------------------- */
+
+__attribute__((noinline)) void bench_case_done(void);
+void bench_case_done(void)
+{
+    __asm__ volatile("" ::: "memory"); /* where callgrind writes its file */
+}
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* Nanoseconds per request. */
+static double run(const struct named *n, void *ring, unsigned requests)
+{
+    const struct bench_driver *d = n->driver;
+    int (*const add)(void *, unsigned) = d->add[n->c.segs - 1];
+    const unsigned batch = n->c.batch, rounds = requests / batch;
+    const double start = now();
+
+    for (unsigned r = 0; r < rounds; r++) {
+        for (unsigned i = 0; i < batch; i++)
+            if (add(ring, i) != 0)
+                die("cannot add to", n->name);
+        if (d->kick(ring) != 1)
+            die("no notification of", n->name);
         bench_answer();
+        if (d->reap(ring) != (int)batch)
+            die("lost a request of", n->name);
+    }
+    return (now() - start) / (rounds * batch);
 }
 
-/* ---- The driver's side ---------------------------------------------------- */
-
-static char header[MAX_BATCH][16], data[4096];
-static unsigned char status[MAX_BATCH];
-
-/* A packet's header alone; header and data; a block read. */
-__attribute__((noinline)) int drv_add1(struct vdrv_queue *q, unsigned i);
-__attribute__((noinline)) int drv_add2(struct vdrv_queue *q, unsigned i);
-__attribute__((noinline)) int drv_add3(struct vdrv_queue *q, unsigned i);
-
-int drv_add1(struct vdrv_queue *q, unsigned i)
+static void count(unsigned requests, char **names)
 {
-    struct vdrv_seg seg = vdrv_seg_out(header[i], 16);
+    for (; *names != NULL; names++) {
+        struct named n = parse(*names);
 
-    return vdrv_queue_add(q, &seg, 1, 0, header[i]);
+        (void)run(&n, n.driver->make(&n.c), requests);
+        bench_case_done();
+    }
 }
 
-int drv_add2(struct vdrv_queue *q, unsigned i)
+static void measure(unsigned requests, unsigned rounds, char **names)
 {
-    struct vdrv_seg seg[2];
+    static struct named cases[CASES_MAX];
+    unsigned count = 0;
 
-    seg[0] = vdrv_seg_out(header[i], 16);
-    seg[1] = vdrv_seg_out(data, 1514);
-    return vdrv_queue_add(q, seg, 2, 0, header[i]);
+    for (; *names != NULL && count < CASES_MAX; names++)
+        cases[count++] = parse(*names);
+    for (unsigned r = 0; r < rounds; r++) {
+        for (struct named *n = cases; n < cases + count; n++) {
+            void *const ring = n->driver->make(&n->c);
+            double ns = run(n, ring, requests / 10); /* warm */
+
+            ns = run(n, ring, requests);
+            if (r == 0 || ns < n->best)
+                n->best = ns;
+        }
+    }
+    for (struct named *n = cases; n < cases + count; n++)
+        printf("%s %.3f\n", n->name, n->best);
 }
 
-int drv_add3(struct vdrv_queue *q, unsigned i)
+/* ---- Memory ------------------------------------------------------------- */
+
+extern const char __start_bench_device[], __stop_bench_device[];
+extern const char __start_bench_adding[], __stop_bench_adding[];
+
+static void range(uint64_t start, uint64_t end)
 {
-    struct vdrv_seg seg[3];
-
-    seg[0] = vdrv_seg_out(header[i], 16);
-    seg[1] = vdrv_seg_in(data, sizeof(data));
-    seg[2] = vdrv_seg_in(&status[i], 1);
-    return vdrv_queue_add(q, seg, 1, 2, header[i]);
+    printf(" %llx %llx", (unsigned long long)start, (unsigned long long)end);
 }
 
-__attribute__((noinline)) void drv_kick(struct vdrv_queue *q);
-void drv_kick(struct vdrv_queue *q)
+static void where(unsigned requests, const char *name)
 {
-    if (vdrv_queue_kick(q) < 0)
-        abort();
+    struct named n = parse(name);
+    void *const ring = n.driver->make(&n.c);
+
+    printf("where");
+    range(bench_shared[0], bench_shared[1]);
+    range((uintptr_t)__start_bench_device, (uintptr_t)__stop_bench_device);
+    range((uintptr_t)__start_bench_adding, (uintptr_t)__stop_bench_adding);
+    printf("\n");
+    (void)run(&n, ring, requests);
 }
 
-__attribute__((noinline)) int drv_reap(struct vdrv_queue *q,
-                                       struct vdrv_used *used, unsigned max);
-int drv_reap(struct vdrv_queue *q, struct vdrv_used *used, unsigned max)
-{
-    return vdrv_queue_reap(q, used, max);
-}
-
-#define PACKED "packed-"
-
-static void make_queue(struct vdrv_queue *q, struct vdrv_transport *t,
-                       const char *layout, uint32_t size)
-{
-    const char *const kind = layout + (dev_packed ? strlen(PACKED) : 0);
-    const bool indirect = strcmp(kind, "indirect") == 0;
-    struct vdrv_queue_config cfg = {.vector = VDRV_NO_VECTOR,
-                                    .indirect = indirect ? 4 : 0,
-                                    .packed = &vdrv_queue_packed};
-
-    bench_features = UINT64_C(1) << 32;
-    if (dev_packed)
-        bench_features |= UINT64_C(1) << 34;
-    if (strcmp(kind, "noevent") != 0)
-        bench_features |= UINT64_C(1) << 29;
-    if (indirect)
-        bench_features |= UINT64_C(1) << 28;
-    bench_transport(t, 0, size);
-    cfg.work_size = vdrv_queue_work_size(t->hal, size, cfg.indirect);
-    cfg.work = malloc(cfg.work_size);
-    if (cfg.work == NULL || vdrv_queue_init(q, t, &cfg) != VDRV_OK)
-        abort();
-    (void)vdrv_queue_arm(q, VDRV_ARM_OFF);
-}
-
-static int print_bytes(void)
+static void bytes(void)
 {
     static struct vdrv_hal hal;
     size_t part[3];
@@ -190,50 +186,21 @@ static int print_bytes(void)
     printf("%.2f %.2f %.2f\n", (double)vdrv_queue_split.layout(n, part) / n,
            (double)vdrv_queue_work_size(&hal, n, 0) / n,
            (double)vdrv_queue_packed.layout(n, part) / n);
-    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    uint32_t size = 256;
-    static int (*const add[])(struct vdrv_queue *,
-                              unsigned) = {drv_add1, drv_add2, drv_add3};
-    struct vdrv_transport t;
-    struct vdrv_queue q;
-    struct vdrv_used used[MAX_BATCH];
-    struct timespec a, b;
-    unsigned nseg, batch, total, done = 0;
+    const char *what = argc > 1 ? argv[1] : "";
 
-    if (argc < 5)
-        return 2;
-    if (strcmp(argv[1], "bytes") == 0)
-        return print_bytes();
-    nseg = (unsigned)atoi(argv[2]);
-    batch = (unsigned)atoi(argv[3]);
-    total = (unsigned)atoi(argv[4]);
-    if (argc > 5)
-        size = (uint32_t)atoi(argv[5]);
-    if (batch < 1 || batch > MAX_BATCH || nseg < 1 || nseg > 3)
-        return 2;
-    dev_packed = strncmp(argv[1], PACKED, strlen(PACKED)) == 0;
-    make_queue(&q, &t, argv[1], size);
-    clock_gettime(CLOCK_MONOTONIC, &a);
-    if (batch * nseg > size)
-        return 2;
-    while (done < total) {
-        for (unsigned i = 0; i < batch; i++)
-            if (add[nseg - 1](&q, i) != VDRV_OK)
-                abort();
-        drv_kick(&q);
-        dev_answer();
-        if (drv_reap(&q, used, MAX_BATCH) != (int)batch)
-            abort();
-        done += batch;
-    }
-    clock_gettime(CLOCK_MONOTONIC, &b);
-    printf("%u %.2f\n", done,
-           ((double)(b.tv_sec - a.tv_sec) * 1e9 +
-            (double)(b.tv_nsec - a.tv_nsec)) /
-               done);
+    if (strcmp(what, "bytes") == 0)
+        bytes();
+    else if (strcmp(what, "count") == 0 && argc > 3)
+        count((unsigned)atoi(argv[2]), argv + 3);
+    else if (strcmp(what, "where") == 0 && argc == 4)
+        where((unsigned)atoi(argv[2]), argv[3]);
+    else if (strcmp(what, "time") == 0 && argc > 4)
+        measure((unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]), argv + 4);
+    else
+        die("cannot", what);
     return 0;
 }

@@ -3,6 +3,10 @@
  * Both rings against a naive model: random sequences of add, kick, device
  * work in any order, reap, arm and reset, with every answer compared.  The
  * model keeps plain lists and knows nothing of descriptors but their number.
+ *
+ * A string of operations that fails is cut down to one that still fails and
+ * of which nothing can be left out, and that is printed.  For this each
+ * operation has a seed of its own, and does the same whatever stands before.
  */
 #include "queue_rig.h"
 
@@ -20,9 +24,27 @@ struct list {
     unsigned n;
 };
 
+/* One operation; what it does by chance, `seed` says. */
+struct op {
+    uint32_t kind;
+    uint32_t seed;
+};
+
+/* What a run is, beside its operations. */
+struct plan {
+    const struct way *w;
+    uint32_t max_run;
+    uint64_t seed;
+    uint16_t size;
+    bool lie; /* the device is wrong, for the test of this test */
+};
+
 /* Where each chain is. */
 struct model {
     struct queue_rig g;
+    const struct plan *plan;
+    uint64_t chance;
+    bool verbose;
     const struct way *w;
     uint32_t size, table;
     uint32_t run; /* of the HAL */
@@ -43,8 +65,12 @@ struct model {
 
 static uint32_t rnd(struct model *m, uint32_t n)
 {
-    return fake_rand(&m->g.f) % n;
+    m->chance = m->chance * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(m->chance >> 33) % n;
 }
+
+/* Says what is done, of an operation that is printed. */
+#define SAY(m, ...) ((m)->verbose ? (void)printf("    " __VA_ARGS__) : (void)0)
 
 static struct model_chain take(struct list *l, unsigned i)
 {
@@ -90,6 +116,8 @@ static void op_add(struct model *m)
     /* One segment is never worth a table, even in several runs. */
     c.descs = m->w->indirect && runs <= m->table && n > 1 ? 1 : runs;
     err = vdrv_queue_add(&m->g.q, seg, c.nout, c.nin, cookie_of(c.serial));
+    SAY(m, "add %u: %u out of %u bytes, %u in of %u: %d\n", c.serial, c.nout,
+        c.out_bytes, c.nin, c.in_bytes, err);
     want = n == 0 ? (uint32_t)VDRV_ERR_INVALID : 0;
     if (n && runs > m->size) { /* never fits; it may be told only when empty */
         CHECK(err == VDRV_ERR_TOO_BIG || err == VDRV_ERR_AGAIN);
@@ -100,7 +128,7 @@ static void op_add(struct model *m)
     }
     m->adds++;
     m->full += err == VDRV_ERR_AGAIN;
-    if (err)
+    if (err || check_failures)
         return;
     m->room -= c.descs;
     m->added.c[m->added.n++] = c;
@@ -154,6 +182,8 @@ static void op_kick(struct model *m)
     for (unsigned i = 0; i < m->added.n; i++)
         descs += m->added.c[i].descs;
     want = hint(m, now, descs) && m->added.n;
+    SAY(m, "kick: %u chains, flags %u, event %u\n", m->added.n, m->flags,
+        m->event);
     CHECK_EQ(fake_queue_offered(m->g.dq), m->offered.n);
     CHECK_EQ(vdrv_queue_kick(&m->g.q), want);
     m->avail =
@@ -175,6 +205,7 @@ static void op_take(struct model *m)
         return;
     }
     e = take(&m->offered, 0);
+    SAY(m, "the device takes %u\n", e.serial);
     REQUIRE(fake_queue_pop(m->g.dq, c));
     CHECK_EQ(c->rlen, e.out_bytes);
     CHECK_EQ(c->wlen, e.in_bytes);
@@ -193,7 +224,9 @@ static void op_complete(struct model *m)
     i = rnd(m, m->n_taken);
     e = m->taken[i];
     e.len = e.in_bytes ? rnd(m, e.in_bytes + 1) : 0;
-    fake_queue_push(m->g.dq, &m->held[i], e.len);
+    SAY(m, "it completes %u with %u bytes\n", e.serial, e.len);
+    fake_queue_push(m->g.dq, &m->held[i],
+                    e.len ^ (m->plan->lie && m->n_taken > 1));
     m->n_taken--;
     m->taken[i] = m->taken[m->n_taken];
     m->held[i] = m->held[m->n_taken];
@@ -214,6 +247,7 @@ static bool oldest_is_out(const struct model *m)
 
 static void op_publish(struct model *m)
 {
+    SAY(m, "it publishes\n");
     fake_queue_publish(m->g.dq);
     /* No wake-up is lost between arm() == 0 and the next completion. */
     if (m->armed && m->told != m->g.dq->told_used) {
@@ -239,6 +273,7 @@ static void op_reap(struct model *m)
     int n = vdrv_queue_reap(&m->g.q, u, max);
 
     want = want < max ? want : max;
+    SAY(m, "reap %u: %d\n", max, n);
     CHECK_EQ(n, want);
     for (int i = 0; i < n && m->used.n; i++) {
         struct model_chain e = take(&m->used, 0);
@@ -256,6 +291,7 @@ static void op_arm(struct model *m)
     uint32_t mode = rnd(m, 3);
     int r = vdrv_queue_arm(&m->g.q, mode);
 
+    SAY(m, "arm %u: %d\n", mode, r);
     m->armed = false;
     if (mode == VDRV_ARM_OFF || visible(m) == 0)
         CHECK_EQ(r, 0);
@@ -285,8 +321,7 @@ static void op_reset(struct model *m)
     void *cookie;
     struct list *l[3] = {&m->added, &m->offered, &m->used};
 
-    if (rnd(m, 8))
-        return;
+    SAY(m, "reset\n");
     CHECK_EQ(vdrv_transport_reset(m->g.t, 0), VDRV_OK);
     while (vdrv_queue_drain(&m->g.q, &cookie)) {
         unsigned hits = 0, at = 0;
@@ -328,34 +363,139 @@ static void check_state(struct model *m)
         CHECK_EQ(m->g.f.maps_live, 0);
 }
 
+static void begin(struct model *m, const struct plan *p)
+{
+    const struct queue_opts o = {
+        .machine = {.max_run = p->max_run, .seed = p->seed}, .max = p->size};
+
+    memset(m, 0, sizeof(*m));
+    m->plan = p;
+    m->w = p->w;
+    m->run = p->w->mode == FAKE_DIRECT ? 0 : p->max_run;
+    m->size = m->room = p->size;
+    m->table = p->size < 4 ? p->size : 4;
+    rig_up(&m->g, p->w, &o);
+    m->g.f.record = true;
+}
+
+/* Does operations until one fails; returns how many those were, or 0. */
+static unsigned replay(struct model *m, const struct plan *p,
+                       const struct op *op, unsigned n, bool verbose)
+{
+    static void (*const kind[])(struct model *) = {
+        op_add,  op_add,  op_add,      op_kick,     op_take,
+        op_take, op_take, op_complete, op_complete, op_publish,
+        op_reap, op_arm,  op_reset};
+    unsigned i = 0;
+
+    begin(m, p);
+    m->verbose = verbose;
+    while (i < n && check_failures == 0) {
+        m->chance = op[i].seed;
+        kind[op[i].kind](m);
+        check_state(m);
+        CHECK_EQ(m->g.f.violations, 0);
+        i++;
+    }
+    rig_down(&m->g, out(m));
+    return check_failures != 0 ? i : 0;
+}
+
+/* As a try: says nothing, and leaves no trace. */
+static unsigned attempt(const struct plan *p, const struct op *op, unsigned n)
+{
+    const unsigned failures = check_failures;
+    static struct model m;
+    unsigned bad;
+
+    check_quiet++;
+    check_failures = 0;
+    bad = replay(&m, p, op, n, false);
+    check_failures = failures;
+    check_quiet--;
+    return bad;
+}
+
+/*
+ * Leaves out half of the operations, a quarter, ... one, as long as what is
+ * left fails: returns how many are left in `op`.
+ */
+static unsigned shrink(const struct plan *p, struct op *op, unsigned n)
+{
+    struct op *less = malloc(n * sizeof(*op));
+    unsigned chunk = n / 2, tries = 4000;
+    bool again = true;
+
+    while (less != NULL && chunk > 0 && tries > 0) {
+        again = false;
+        for (unsigned at = 0; at < n && tries > 0; tries--) {
+            const unsigned gone = chunk < n - at ? chunk : n - at;
+            unsigned bad;
+
+            memcpy(less, op, at * sizeof(*op));
+            memcpy(less + at, op + at + gone, (n - at - gone) * sizeof(*op));
+            bad = attempt(p, less, n - gone);
+            if (bad == 0) {
+                at += gone;
+                continue;
+            }
+            memcpy(op, less, bad * sizeof(*op));
+            n = bad;
+            again = true;
+        }
+        if (!again || chunk > 1)
+            chunk /= 2;
+    }
+    free(less);
+    return n;
+}
+
+static void report(const struct plan *p, struct op *op, unsigned n)
+{
+    static struct model m;
+
+    n = shrink(p, op, n);
+    printf("  %s ring of %u, %s%s, mode %u, run %u, seed %" PRIu64 ":\n",
+           p->w->packed ? "packed" : "split", p->size,
+           p->w->event ? "event index" : "flags",
+           p->w->indirect ? ", indirect" : "", p->w->mode, p->max_run, p->seed);
+    check_failures = 0;
+    replay(&m, p, op, n, true);
+    CHECK(check_failures > 0); /* whatever happens, this is a failure */
+}
+
+static struct op *make_ops(uint64_t seed, unsigned steps)
+{
+    struct op *op = malloc(steps * sizeof(*op));
+    struct model m = {.chance = seed};
+
+    if (op == NULL)
+        abort();
+    for (unsigned i = 0; i < steps; i++) {
+        const uint32_t k = rnd(&m, 9600);
+
+        op[i].kind = k == 0 ? 12 : k % 12;
+        op[i].seed = rnd(&m, UINT32_MAX);
+    }
+    return op;
+}
+
 static void run(const struct way *w, uint16_t size, uint32_t max_run,
                 uint64_t seed, unsigned steps)
 {
-    static void (*const op[])(struct model *) = {
-        op_add,  op_add,      op_add,      op_kick,    op_take, op_take,
-        op_take, op_complete, op_complete, op_publish, op_reap, op_arm};
-    struct queue_opts o = {.machine = {.max_run = max_run, .seed = seed},
-                           .max = size};
+    const struct plan p = {w, max_run, seed, size, false};
+    struct op *op = make_ops(seed, steps);
     static struct model m;
+    unsigned bad;
 
-    memset(&m, 0, sizeof(m));
-    m.w = w;
-    m.run = w->mode == FAKE_DIRECT ? 0 : max_run;
-    m.size = m.room = size;
-    m.table = size < 4 ? size : 4;
-    if (rig_up(&m.g, w, &o))
-        return;
-    for (unsigned i = 0; i < steps && check_failures < 10; i++) {
-        uint32_t k = rnd(&m, 1200);
-
-        if (k == 0)
-            op_reset(&m);
-        else
-            op[k % 12](&m);
-        check_state(&m);
-    }
-    CHECK(m.full > 0 && m.reaps > steps / 100 && m.kicks > 0);
-    rig_down(&m.g, out(&m));
+    if (check_failures > 0) /* one report is enough */
+        steps = 0;
+    bad = replay(&m, &p, op, steps, false);
+    if (bad > 0)
+        report(&p, op, bad);
+    else if (steps > 0)
+        CHECK(m.full > 0 && m.reaps > steps / 100 && m.kicks > 0);
+    free(op);
 }
 
 static void test_against_model(void)
@@ -387,7 +527,32 @@ static void test_long_laps(void)
     run(&packed, 15, 0, check_seed() + 78, 1000000);
 }
 
+/*
+ * A device that is wrong about a length while it has another chain: two adds,
+ * kick, two takes, complete, publish, reap are what it takes to see it.
+ */
+static void test_shrinks(void)
+{
+    const uint64_t seed = check_seed();
+
+    for (unsigned i = 0; i < N_WAYS; i++) {
+        const struct plan p = {&ways[i], 41, seed + i, SIZE, true};
+        struct op *op = make_ops(p.seed, 5000), less[12];
+        unsigned n = shrink(&p, op, attempt(&p, op, 5000));
+
+        CHECK_EQ(attempt(&p, op, n), n);
+        CHECK(n >= 8 && n <= 12);
+        for (unsigned k = 0; k < n && n <= 12; k++) { /* each is needed */
+            memcpy(less, op, n * sizeof(*op));
+            memmove(less + k, less + k + 1, (n - k - 1) * sizeof(*op));
+            CHECK_EQ(attempt(&p, less, n - 1), 0);
+        }
+        free(op);
+    }
+}
+
 static const struct check_case cases[] = {
+    {"queue_random_shrinks", test_shrinks},
     {"queue_random_against_model", test_against_model},
     {"queue_random_small_rings", test_small_rings},
     {"queue_random_laps", test_long_laps},

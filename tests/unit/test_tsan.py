@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs test programs that were built with ThreadSanitizer.
+"""Runs test programs that were built with ThreadSanitizer, each at most
+TSAN_SECONDS (in the environment; 300).
 
 Its runtime wants a memory layout that some kernels' address randomization
 does not give: then without randomization, and where that is not allowed
@@ -18,11 +19,14 @@ CLOSING = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.M)
 NO_LAYOUT = "FATAL: ThreadSanitizer: unexpected memory mapping"
 
 
+SECONDS = float(os.environ.get("TSAN_SECONDS", "300"))
+
+
 def run(command: list[str]) -> tuple[int, str]:
     env = dict(os.environ, TSAN_OPTIONS="halt_on_error=1 exitcode=66")
     done = subprocess.run(command, stdin=subprocess.DEVNULL, env=env,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, errors="replace", timeout=300)
+                          text=True, errors="replace", timeout=SECONDS)
     return done.returncode, done.stdout
 
 
