@@ -149,17 +149,17 @@ uint32_t vdrv_net_buf_total(const struct vdrv_net_buf *buf);
 #define VDRV_NET_CAN_RX_HASH 0x01000000u
 
 /* `controls`: which of the set_ operations are there. */
-#define VDRV_NET_CAN_FILTER         0x01u /* PROMISC, ALLMULTI, MAC lists */
-#define VDRV_NET_CAN_FILTER_X       0x02u /* the other modes */
-#define VDRV_NET_CAN_VLAN           0x04u
-#define VDRV_NET_CAN_SET_MAC        0x08u
-#define VDRV_NET_CAN_ANNOUNCE       0x10u
-#define VDRV_NET_CAN_OFFLOADS       0x20u /* receive offloads switch at run time */
-#define VDRV_NET_CAN_RSS            0x40u
-#define VDRV_NET_CAN_COALESCE       0x80u /* of all receive, all transmit queues */
-#define VDRV_NET_CAN_COALESCE_QUEUE 0x100u /* of one queue */
-#define VDRV_NET_CAN_QUEUE_STATS    0x200u
-#define VDRV_NET_CAN_PAIRS          0x400u
+#define VDRV_NET_CAN_FILTER      0x001u /* PROMISC, ALLMULTI, MAC lists */
+#define VDRV_NET_CAN_FILTER_X    0x002u /* the other modes */
+#define VDRV_NET_CAN_VLAN        0x004u
+#define VDRV_NET_CAN_SET_MAC     0x008u
+#define VDRV_NET_CAN_ANNOUNCE    0x010u
+#define VDRV_NET_CAN_OFFLOADS    0x020u /* receive offloads at run time */
+#define VDRV_NET_CAN_RSS         0x040u
+#define VDRV_NET_CAN_COALESCE    0x080u /* all receive, all transmit queues */
+#define VDRV_NET_CAN_COALESCE_1  0x100u /* one queue */
+#define VDRV_NET_CAN_QUEUE_STATS 0x200u
+#define VDRV_NET_CAN_PAIRS       0x400u
 
 /* Hash types, as bits of info.hash_types and as a buffer's hash_type. */
 #define VDRV_NET_HASH_IP4    0x001u

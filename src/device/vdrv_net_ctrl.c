@@ -492,7 +492,7 @@ static int net_set_coalescing(struct vdrv_net *net,
 
     if (err != VDRV_OK)
         return err;
-    if (!has(nic, all ? VDRV_NET_CAN_COALESCE : VDRV_NET_CAN_COALESCE_QUEUE))
+    if (!has(nic, all ? VDRV_NET_CAN_COALESCE : VDRV_NET_CAN_COALESCE_1))
         return VDRV_ERR_UNSUPPORTED;
     if (!all && set->queue >= 2u * nic->pairs)
         return VDRV_ERR_INVALID;
@@ -521,7 +521,7 @@ static int net_get_coalescing(struct vdrv_net *net,
 
     if (err != VDRV_OK)
         return err;
-    if (!has(nic, VDRV_NET_CAN_COALESCE_QUEUE))
+    if (!has(nic, VDRV_NET_CAN_COALESCE_1))
         return VDRV_ERR_UNSUPPORTED;
     if (set->queue >= 2u * nic->pairs)
         return VDRV_ERR_INVALID;

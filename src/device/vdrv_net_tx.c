@@ -129,8 +129,8 @@ static int segmentation(const struct vdrv_virtio_net *nic,
                         const struct vdrv_net_buf *buf, uint64_t total,
                         struct virtio_net_hdr *h)
 {
-    const int type = nic->tx_gso != 0 ? gso_type(nic, buf->gso_type)
-                                      : VDRV_ERR_UNSUPPORTED;
+    const int type =
+        nic->tx_gso != 0 ? gso_type(nic, buf->gso_type) : VDRV_ERR_UNSUPPORTED;
     uint32_t least = buf->csum_start;
 
     if (type < 0)
