@@ -6,13 +6,15 @@
 #   make test                everything; make test-host: without QEMU
 #   make test-qtest          the host build on QEMU's devices; make soak: a
 #                            million operations on each
-#   make run                 the demo kernel; ARCH=x86_64|riscv64|aarch64
-#                            BUS=pci|mmio MODE=irq|poll; make run-gui opens
-#                            the window
+#   make run                 the demo kernel; ARCH=x86_64|riscv64|aarch64|i386|
+#                            arm|riscv32|m68k BUS=pci|mmio MODE=irq|poll;
+#                            make run-gui opens the window
 #   make demo-host           the same demo on the fake device
 #   make proof               memory-order models, static proofs (minutes)
 #   make fuzz                libFuzzer, FUZZ_SECONDS=60 for each harness
 #   make lint, coverage, bench, clean
+#   make bench-backends      the drivers against real devices over vhost-user
+#                            (two idle processors)
 #
 # CC=, CROSS_COMPILE=, CFLAGS= and V=1 do what they do elsewhere.
 

@@ -48,21 +48,27 @@ cxx() {
 cross() {
     if [ "$1" = "$own" ]; then
         cc
-    else
-        want "$1-linux-gnu-gcc" "gcc-$(echo "$1" | tr _ -)-linux-gnu"
+        return
     fi
+    case $1 in
+    i386) want i686-linux-gnu-gcc gcc-i686-linux-gnu ;;
+    arm) want arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf ;;
+    riscv32) want riscv64-unknown-elf-gcc gcc-riscv64-unknown-elf ;;
+    *) want "$1-linux-gnu-gcc" "gcc-$(echo "$1" | tr _ -)-linux-gnu" ;;
+    esac
 }
 
 qemu() {
     case $1 in
-    x86_64) want qemu-system-x86_64 qemu-system-x86 ;;
-    aarch64) want qemu-system-aarch64 qemu-system-arm ;;
-    riscv64) want qemu-system-riscv64 qemu-system-riscv qemu-system-misc ;;
+    x86_64 | i386) want "qemu-system-$1" qemu-system-x86 ;;
+    aarch64 | arm) want "qemu-system-$1" qemu-system-arm ;;
+    riscv64 | riscv32) want "qemu-system-$1" qemu-system-riscv qemu-system-misc ;;
+    *) want "qemu-system-$1" qemu-system-misc ;;
     esac
 }
 
 guests() {
-    for a in x86_64 riscv64 aarch64; do
+    for a in x86_64 riscv64 aarch64 i386 arm riscv32 m68k; do
         cross $a
         qemu $a
     done
@@ -96,6 +102,11 @@ needs() {
         needs demo-host
         want valgrind valgrind
         want /usr/src/linux-source-6.1.tar.xz linux-source-6.1
+        ;;
+    bench-backends)
+        needs demo-host
+        want qemu-storage-daemon qemu-system-common
+        want dpdk-testpmd dpdk-dev
         ;;
     proof)
         needs demo-host

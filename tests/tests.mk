@@ -173,7 +173,7 @@ test-host: $(HOST_ALL)
 
 # ---- The demo --------------------------------------------------------------------
 
-BUS ?= pci
+BUS ?= $(if $(filter m68k,$(ARCH)),mmio,pci)
 MODE ?= irq
 DEMO := $(PYTHON) tests/kernel/demo.py --bus $(BUS) --mode $(MODE)
 
@@ -234,6 +234,15 @@ $(BENCH_OUT)/bench_peers: $(patsubst %,$(BENCH_OUT)/%.o,bench_ring bench_ours \
 .PHONY: bench
 bench: $(BENCHES) $(BENCH_PEERS)
 	$(Q)$(PYTHON) tests/bench/bench.py
+
+# The drivers against devices in other processes, in turns with other drivers.
+BENCH_VHOST := $(BENCH_OUT)/bench_vhost_blk $(BENCH_OUT)/bench_vhost_net
+$(BENCH_VHOST): %: %.o $(BENCH_OUT)/vhost_user.o $(LIB)
+	$(Q)$(CC) -o $@ $^
+
+.PHONY: bench-backends
+bench-backends: $(BENCH_VHOST)
+	$(Q)$(PYTHON) tests/bench/backends.py
 
 # ---- Checks of the house -----------------------------------------------------
 

@@ -23,12 +23,20 @@
 extern "C" {
 #endif
 
-/* Registers of one structure, as the CPU reaches them. */
+/*
+ * Registers of one structure, as the CPU reaches them; in the space of
+ * VDRV_SPACE_TRANSPORT `addr` is an offset inside BAR `bar`.
+ */
 struct vdrv_pci_region {
     uintptr_t addr;
     uint32_t space; /* VDRV_SPACE_* */
     uint32_t size;  /* bytes; 0: not there */
+    uint32_t bar;
+    uint32_t reserved;
 };
+
+struct vdrv_pci_kind;
+struct vdrv_pci_access;
 
 /* Caller-allocated; its first member is the transport for a device driver. */
 struct vdrv_pci {
@@ -44,6 +52,9 @@ struct vdrv_pci {
     struct vdrv_pci_region notify;
     struct vdrv_pci_region isr;
     struct vdrv_pci_region config;
+    const struct vdrv_pci_access *access;
+    uint32_t window; /* offset of the configuration access capability */
+    uint32_t reserved;
 };
 
 /*
@@ -62,14 +73,58 @@ struct vdrv_pci {
  * that was checked through another.
  *
  * NO_DEVICE: nothing there, another vendor, or an id that no virtio device
- * has; quiet.  UNSUPPORTED: the device has the legacy interface only, or one
- * of its BARs has no address; the log says what to do.  PROTOCOL: a structure
+ * has; quiet.  UNSUPPORTED: the device has the legacy interface only (see
+ * vdrv_pci_probe_any()), or one of its BARs has no address; the log says what
+ * to do.  PROTOCOL: a structure
  * is missing or malformed; the log says which rule was broken.  INVALID: NULL,
  * a structure cannot be mapped, or the HAL has one of reg_read and reg_write
  * without the other. [alone]
  */
 int vdrv_pci_probe(struct vdrv_pci *pci, const struct vdrv_hal *hal,
                    const struct vdrv_pci_ops *ops, uint32_t fn);
+
+/*
+ * What a probe may do beyond the modern interface by memory or I/O BARs.  All
+ * zero: nothing.  Each is linked only into programs that name it.
+ */
+struct vdrv_pci_options {
+    /*
+     * &vdrv_pci_legacy, for a device that has no modern interface, or one that
+     * cannot be used: the registers in I/O BAR 0.
+     */
+    const struct vdrv_pci_kind *legacy;
+    /*
+     * &vdrv_pci_config_access, for structures in a BAR that has no address or
+     * cannot be mapped: their registers through configuration space, where the
+     * device offers that.
+     */
+    const struct vdrv_pci_access *access;
+};
+
+/*
+ * The legacy interface (4.1.4.10).  Its queues have the size that the device
+ * says, and their rings lie below 2^44.
+ */
+extern const struct vdrv_pci_kind vdrv_pci_legacy;
+
+/*
+ * The configuration access window (4.1.4.9).  Each register access is several
+ * of configuration space, which nothing may come between: all calls that reach
+ * a register of such a device, kick and irq among them, are [alone] as the
+ * calls of pci_bus.h are.  `pci->access` is not NULL when it is in use.
+ */
+extern const struct vdrv_pci_access vdrv_pci_config_access;
+
+/*
+ * As vdrv_pci_probe(), with options (NULL: none).  A device with both
+ * interfaces is driven by the modern one.  A legacy device has
+ * VDRV_TRANSPORT_LEGACY in `pci->transport.flags`.  Further errors with
+ * `legacy`: UNSUPPORTED, no I/O BAR 0, it has no address, or this CPU reaches
+ * no I/O space; PROTOCOL, it is too small. [alone]
+ */
+int vdrv_pci_probe_any(struct vdrv_pci *pci, const struct vdrv_hal *hal,
+                       const struct vdrv_pci_ops *ops, uint32_t fn,
+                       const struct vdrv_pci_options *options);
 
 /*
  * Probes the next functions of a walk until one holds a device (of virtio type
@@ -82,6 +137,12 @@ int vdrv_pci_probe(struct vdrv_pci *pci, const struct vdrv_hal *hal,
 int vdrv_pci_find(struct vdrv_pci *pci, const struct vdrv_hal *hal,
                   struct vdrv_pci_walk *walk, struct vdrv_pci_windows *windows,
                   uint32_t device_id);
+
+/* As vdrv_pci_find(), by vdrv_pci_probe_any(). [alone] */
+int vdrv_pci_find_any(struct vdrv_pci *pci, const struct vdrv_hal *hal,
+                      struct vdrv_pci_walk *walk,
+                      struct vdrv_pci_windows *windows, uint32_t device_id,
+                      const struct vdrv_pci_options *options);
 
 #ifdef __cplusplus
 }

@@ -17,6 +17,9 @@ extern "C" {
 
 #define VDRV_NO_VECTOR 0xffffu /* no vector: a line, or polling */
 
+/* A space no CPU reaches: the transport's own operation `notify` does. */
+#define VDRV_SPACE_TRANSPORT 2u
+
 /* Where a queue's memory lies, for the device (2.6). */
 struct vdrv_queue_area {
     uint64_t desc;   /* descriptor table, or packed ring */
@@ -94,6 +97,9 @@ struct vdrv_transport_ops {
      */
     int (*shared_memory)(struct vdrv_transport *t, uint32_t id,
                          struct vdrv_shared_memory *out);
+    /* Optional: a notification, where its space is VDRV_SPACE_TRANSPORT. */
+    void (*notify)(struct vdrv_transport *t, const struct vdrv_notify *to,
+                   uint32_t value);
 };
 
 #define VDRV_TRANSPORT_LEGACY     1u /* no FEATURES_OK, guest-endian */

@@ -675,7 +675,7 @@ static int check_config(const struct vdrv_virtio_gpu_config *cfg)
     const bool mode = cfg->width != 0 || cfg->height != 0;
 
     if (cfg->work == NULL ||
-        ((uintptr_t)cfg->work & (sizeof(uint64_t) - 1)) != 0)
+        ((uintptr_t)cfg->work & (_Alignof(uint64_t) - 1)) != 0)
         return VDRV_ERR_INVALID;
     if (cfg->format > VDRV_FORMAT_ABGR || cfg->max_runs > RUNS_MAX ||
         (cfg->queue_size != 0 && cfg->queue_size < QUEUE_MIN) ||

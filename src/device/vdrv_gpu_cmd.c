@@ -622,7 +622,7 @@ static int check_attach(const struct vdrv_virtio_gpu *gpu,
         memory_size(gpu, fb) != vdrv_fb_size(fb))
         return VDRV_ERR_INVALID;
     if (vdrv_fb_size(fb) == 0 || (fb->base == NULL && fb->segs == NULL) ||
-        ((uintptr_t)fb->work & (sizeof(uint64_t) - 1)) != 0)
+        ((uintptr_t)fb->work & (_Alignof(uint64_t) - 1)) != 0)
         return VDRV_ERR_INVALID;
     return gpu->attaching != 0 ? VDRV_ERR_AGAIN : reserve(gpu, 2);
 }

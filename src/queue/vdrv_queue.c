@@ -63,6 +63,10 @@ uint32_t vdrv_queue_depth(const struct vdrv_queue *q, uint32_t nsegs)
 int vdrv__queue_notify(struct vdrv_queue *q)
 {
     q->stats.kicks++;
+    if (q->notify.space == VDRV_SPACE_TRANSPORT) {
+        q->transport->ops->notify(q->transport, &q->notify, q->notify.value);
+        return 1;
+    }
     vdrv__reg_write(q->hal, q->notify.space, q->notify.addr, q->notify.width,
                     q->notify.value);
     return 1;
@@ -311,7 +315,7 @@ static int place_work(struct vdrv_queue *q, const struct vdrv_queue_config *cfg)
 {
     uint8_t *p = cfg->work;
 
-    if (p == NULL || ((uintptr_t)p & (sizeof(uint64_t) - 1)) != 0)
+    if (p == NULL || ((uintptr_t)p & (_Alignof(uint64_t) - 1)) != 0)
         return VDRV_ERR_INVALID;
     if (cfg->work_size < vdrv_queue_work_size(q->hal, q->size, q->indirect)) {
         const uint64_t need =

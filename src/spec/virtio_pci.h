@@ -19,6 +19,7 @@
 #define VIRTIO_PCI_CAP_ISR_CFG    3u
 #define VIRTIO_PCI_CAP_DEVICE_CFG 4u
 #define VIRTIO_PCI_CAP_PCI_CFG    5u
+#define VIRTIO_PCI_CAP_SHARED_MEM 8u
 
 #define VIRTIO_PCI_BAR_LAST 5u
 
@@ -44,6 +45,20 @@ struct virtio_pci_notify_cap {
     struct le32 notify_off_multiplier;
 };
 _Static_assert(sizeof(struct virtio_pci_notify_cap) == 20, "4.1.4.4");
+
+struct virtio_pci_cfg_cap {
+    struct virtio_pci_cap cap;
+    uint8_t pci_cfg_data[4];
+};
+_Static_assert(sizeof(struct virtio_pci_cfg_cap) == 20, "4.1.4.9");
+
+/* 4.1.4.7: shared memory; the upper halves of offset and length. */
+struct virtio_pci_cap64 {
+    struct virtio_pci_cap cap;
+    struct le32 offset_hi;
+    struct le32 length_hi;
+};
+_Static_assert(sizeof(struct virtio_pci_cap64) == 24, "4.1.4");
 
 /* 4.1.4.3; what follows queue_device is there only with its feature. */
 struct virtio_pci_common_cfg {

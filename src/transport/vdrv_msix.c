@@ -10,8 +10,7 @@
 #include "../spec/pci_config.h"
 #include "vdrv_pci_impl.h"
 
-#define BARS     6u
-#define ALL_ONES 0xffffffffu
+#define BARS 6u
 
 #define APIC_BASE            0xfee00000u
 #define APIC_ID_MAX          254u /* 255 is a broadcast */
@@ -53,21 +52,13 @@ static void put_entry(const struct vdrv_msix *m, uint32_t vector,
 
 /* ---- Finding it ---------------------------------------------------------- */
 
-/* Ends after as many capabilities as there is room for, loop or not. */
 static uint32_t find_cap(const struct vdrv_msix *m)
 {
-    uint32_t pos;
+    struct vdrv__pci_caps it = {0, 0, 0};
 
-    if (get(m, PCI_VENDOR_ID, 4) == ALL_ONES ||
-        (get(m, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST) == 0)
-        return 0;
-    pos = get(m, PCI_CAPABILITY_LIST, 1) & 0xfcu;
-    for (uint32_t n = 0; n < PCI_CAP_MAX && pos >= PCI_STD_HEADER_SIZE; n++) {
-        const uint32_t head = get(m, pos, 2);
-
-        if ((head & 0xffu) == PCI_CAP_ID_MSIX)
-            return pos;
-        pos = (head >> 8) & 0xfcu;
+    while (vdrv__pci_next_cap(m->bus, m->fn, &it)) {
+        if ((it.head & 0xffu) == PCI_CAP_ID_MSIX)
+            return it.pos;
     }
     return 0;
 }

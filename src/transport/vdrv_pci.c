@@ -20,19 +20,39 @@ static struct vdrv_pci *pci_of(struct vdrv_transport *t)
     return (struct vdrv_pci *)t; /* its first member */
 }
 
+uint32_t vdrv__pci_read(struct vdrv_transport *t,
+                        const struct vdrv_pci_region *r, uint32_t offset,
+                        uint32_t width)
+{
+    const struct vdrv_pci *pci = pci_of(t);
+
+    if (r->space == VDRV_SPACE_TRANSPORT)
+        return pci->access->read(pci, r->bar, (uint32_t)r->addr + offset,
+                                 width);
+    return vdrv__reg_read(t->hal, r->space, r->addr + offset, width);
+}
+
+void vdrv__pci_write(struct vdrv_transport *t, const struct vdrv_pci_region *r,
+                     uint32_t offset, uint32_t width, uint32_t value)
+{
+    const struct vdrv_pci *pci = pci_of(t);
+
+    if (r->space == VDRV_SPACE_TRANSPORT)
+        pci->access->write(pci, r->bar, (uint32_t)r->addr + offset, width,
+                           value);
+    else
+        vdrv__reg_write(t->hal, r->space, r->addr + offset, width, value);
+}
+
 static uint32_t get(struct vdrv_transport *t, size_t reg, uint32_t width)
 {
-    const struct vdrv_pci_region *r = &pci_of(t)->common;
-
-    return vdrv__reg_read(t->hal, r->space, r->addr + reg, width);
+    return vdrv__pci_read(t, &pci_of(t)->common, (uint32_t)reg, width);
 }
 
 static void put(struct vdrv_transport *t, size_t reg, uint32_t width,
                 uint32_t value)
 {
-    const struct vdrv_pci_region *r = &pci_of(t)->common;
-
-    vdrv__reg_write(t->hal, r->space, r->addr + reg, width, value);
+    vdrv__pci_write(t, &pci_of(t)->common, (uint32_t)reg, width, value);
 }
 
 /* 4.1.3.1: 64-bit fields as two accesses of 32 bits. */
@@ -85,8 +105,8 @@ static uint32_t pci_queue_max(struct vdrv_transport *t, uint32_t queue)
     return get(t, COMMON(queue_size), 2);
 }
 
-static int fail(struct vdrv_transport *t, int err, const char *text,
-                uint32_t value)
+int vdrv__pci_fail(struct vdrv_transport *t, int err, const char *text,
+                   uint32_t value)
 {
     const uint64_t v = value;
 
@@ -95,30 +115,32 @@ static int fail(struct vdrv_transport *t, int err, const char *text,
 }
 
 /* A rule was broken, or the function was unplugged: then all is all ones. */
-static int broken(struct vdrv_transport *t, const char *text, uint32_t queue)
+int vdrv__pci_broken(struct vdrv_transport *t, const char *text, uint32_t queue)
 {
-    if (pci_read_status(t) == STATUS_GONE)
+    if (t->ops->read_status(t) == STATUS_GONE)
         return VDRV_ERR_NO_DEVICE;
-    return fail(t, VDRV_ERR_PROTOCOL, text, queue);
+    return vdrv__pci_fail(t, VDRV_ERR_PROTOCOL, text, queue);
 }
 
 /* 4.1.5.1.2.1: a vector that did not take reads back as NO_VECTOR. */
-static int set_vector(struct vdrv_transport *t, size_t reg, uint32_t vector)
+int vdrv__pci_set_vector(struct vdrv_transport *t, uint32_t reg,
+                         uint32_t vector)
 {
     if (t->vectors == 0) /* MSI-X is off: there is nothing to be told */
         return vector == VDRV_NO_VECTOR ? VDRV_OK : VDRV_ERR_UNSUPPORTED;
     if (vector >= t->vectors && vector != VDRV_NO_VECTOR)
-        return fail(t, VDRV_ERR_UNSUPPORTED, "no such MSI-X vector", vector);
+        return vdrv__pci_fail(t, VDRV_ERR_UNSUPPORTED, "no such MSI-X vector",
+                              vector);
     put(t, reg, 2, vector);
     if (get(t, reg, 2) != vector)
-        return fail(t, VDRV_ERR_UNSUPPORTED, "the device refuses MSI-X vector",
-                    vector);
+        return vdrv__pci_fail(t, VDRV_ERR_UNSUPPORTED,
+                              "the device refuses MSI-X vector", vector);
     return VDRV_OK;
 }
 
 static int pci_config_vector(struct vdrv_transport *t, uint32_t vector)
 {
-    const int err = set_vector(t, COMMON(config_msix_vector), vector);
+    const int err = vdrv__pci_set_vector(t, COMMON(config_msix_vector), vector);
 
     if (err == VDRV_OK)
         pci_of(t)->config_vector = vector;
@@ -135,10 +157,10 @@ static int notify_value(struct vdrv_transport *t, uint32_t queue,
     if (!vdrv_feature(t->features, VIRTIO_F_NOTIF_CONFIG_DATA))
         return VDRV_OK;
     if (pci_of(t)->common.size < reg + 2)
-        return fail(t, VDRV_ERR_PROTOCOL,
-                    "common configuration too short for "
-                    "queue_notif_config_data; queue",
-                    queue);
+        return vdrv__pci_fail(t, VDRV_ERR_PROTOCOL,
+                              "common configuration too short for "
+                              "queue_notif_config_data; queue",
+                              queue);
     notify->value = get(t, reg, 2);
     return VDRV_OK;
 }
@@ -157,10 +179,20 @@ static int find_notify(struct vdrv_transport *t, uint32_t queue,
     fault = vdrv__validate_pci_notify(&pci->notify, pci->multiplier, off,
                                       notify->width, &at);
     if (fault != NULL)
-        return broken(t, fault->text, queue);
+        return vdrv__pci_broken(t, fault->text, queue);
     notify->addr = pci->notify.addr + at;
     notify->space = pci->notify.space;
     return notify_value(t, queue, notify);
+}
+
+/* Where no register can be written: see find_notify(). */
+static void pci_notify(struct vdrv_transport *t, const struct vdrv_notify *to,
+                       uint32_t value)
+{
+    const struct vdrv_pci *pci = pci_of(t);
+
+    pci->access->write(pci, pci->notify.bar, (uint32_t)to->addr, to->width,
+                       value);
 }
 
 static int confirm_enabled(struct vdrv_transport *t, uint32_t queue)
@@ -170,7 +202,7 @@ static int confirm_enabled(struct vdrv_transport *t, uint32_t queue)
     vdrv__wait_begin(&w, t->hal, ENABLE_TIMEOUT);
     while (get(t, COMMON(queue_enable), 2) != 1)
         if (!vdrv__wait_more(&w))
-            return broken(t, "queue does not become enabled:", queue);
+            return vdrv__pci_broken(t, "queue does not become enabled:", queue);
     return VDRV_OK;
 }
 
@@ -183,10 +215,10 @@ static int pci_queue_enable(struct vdrv_transport *t, uint32_t queue,
 
     put(t, COMMON(queue_select), 2, queue);
     if (get(t, COMMON(queue_enable), 2) != 0)
-        return broken(t, "queue is enabled already:", queue);
+        return vdrv__pci_broken(t, "queue is enabled already:", queue);
     err = find_notify(t, queue, notify);
     if (err == VDRV_OK)
-        err = set_vector(t, COMMON(queue_msix_vector), area->vector);
+        err = vdrv__pci_set_vector(t, COMMON(queue_msix_vector), area->vector);
     if (err != VDRV_OK)
         return err;
     put(t, COMMON(queue_size), 2, area->size);
@@ -210,7 +242,7 @@ static uint32_t pci_config_read(struct vdrv_transport *t, uint32_t offset,
 
     if (!config_ok(r, offset, width))
         return UINT32_MAX;
-    return vdrv__reg_read(t->hal, r->space, r->addr + offset, width);
+    return vdrv__pci_read(t, r, offset, width);
 }
 
 static void pci_config_write(struct vdrv_transport *t, uint32_t offset,
@@ -219,7 +251,7 @@ static void pci_config_write(struct vdrv_transport *t, uint32_t offset,
     const struct vdrv_pci_region *r = &pci_of(t)->config;
 
     if (config_ok(r, offset, width))
-        vdrv__reg_write(t->hal, r->space, r->addr + offset, width, value);
+        vdrv__pci_write(t, r, offset, width, value);
 }
 
 static uint32_t pci_generation(struct vdrv_transport *t)
@@ -231,7 +263,7 @@ _Static_assert(VIRTIO_ISR_QUEUE == VDRV_CAUSE_QUEUE, "same bit");
 _Static_assert(VIRTIO_ISR_CONFIG == VDRV_CAUSE_CONFIG, "same bit");
 
 /* 4.1.4.5: reading the ISR clears it and drops the line: once, and whole. */
-static uint32_t pci_irq(struct vdrv_transport *t, uint32_t vector)
+uint32_t vdrv__pci_irq(struct vdrv_transport *t, uint32_t vector)
 {
     const struct vdrv_pci *pci = pci_of(t);
     uint32_t isr;
@@ -242,7 +274,7 @@ static uint32_t pci_irq(struct vdrv_transport *t, uint32_t vector)
                    : VDRV_CAUSE_QUEUE;
     if (vector != 0)
         return 0;
-    isr = vdrv__reg_read(t->hal, pci->isr.space, pci->isr.addr, 1);
+    isr = vdrv__pci_read(t, &pci->isr, 0, 1);
     if (isr == 0xffu) /* gone: not ours */
         return 0;
     return isr & (VIRTIO_ISR_QUEUE | VIRTIO_ISR_CONFIG);
@@ -258,6 +290,7 @@ const struct vdrv_transport_ops vdrv__pci_ops = {
     .config_read = pci_config_read,
     .config_write = pci_config_write,
     .generation = pci_generation,
-    .irq = pci_irq,
+    .irq = vdrv__pci_irq,
     .config_vector = pci_config_vector,
+    .notify = pci_notify,
 };

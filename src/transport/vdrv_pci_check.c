@@ -70,8 +70,6 @@ const struct vdrv__pci_fault *vdrv__validate_pci_cap(
 
     if (bar->kind == VDRV_PCI_BAR_NONE)
         return &bar_absent;
-    if (!vdrv_pci_bar_assigned(bar))
-        return &bar_unassigned;
     if (cap->length == 0)
         return &length_zero;
     if (end > bar->size)
@@ -80,6 +78,8 @@ const struct vdrv__pci_fault *vdrv__validate_pci_cap(
         return &length_short;
     if (cap->offset % structure[cap->type].align != 0)
         return &misaligned;
+    if (!vdrv_pci_bar_assigned(bar)) /* last: some can do without */
+        return &bar_unassigned;
     return NULL;
 }
 

@@ -38,9 +38,10 @@ static void assign(struct vdrv_pci *pci, const struct vdrv_pci_walk *walk,
                            NULL);
 }
 
-int vdrv_pci_find(struct vdrv_pci *pci, const struct vdrv_hal *hal,
-                  struct vdrv_pci_walk *walk, struct vdrv_pci_windows *windows,
-                  uint32_t device_id)
+int vdrv_pci_find_any(struct vdrv_pci *pci, const struct vdrv_hal *hal,
+                      struct vdrv_pci_walk *walk,
+                      struct vdrv_pci_windows *windows, uint32_t device_id,
+                      const struct vdrv_pci_options *options)
 {
     const struct vdrv_pci_ops *ops;
     uint32_t fn;
@@ -61,8 +62,15 @@ int vdrv_pci_find(struct vdrv_pci *pci, const struct vdrv_hal *hal,
             vdrv__pci_clear(pci, hal, ops, fn);
             assign(pci, walk, windows);
         }
-        if (vdrv_pci_probe(pci, hal, ops, fn) == VDRV_OK)
+        if (vdrv_pci_probe_any(pci, hal, ops, fn, options) == VDRV_OK)
             return VDRV_OK;
     }
     return VDRV_ERR_NO_DEVICE;
+}
+
+int vdrv_pci_find(struct vdrv_pci *pci, const struct vdrv_hal *hal,
+                  struct vdrv_pci_walk *walk, struct vdrv_pci_windows *windows,
+                  uint32_t device_id)
+{
+    return vdrv_pci_find_any(pci, hal, walk, windows, device_id, NULL);
 }

@@ -14,6 +14,17 @@ struct vdrv__pci_fault {
     const char *text;
 };
 
+/* A walk over a function's capability list; all zero to begin with. */
+struct vdrv__pci_caps {
+    uint32_t pos; /* of the capability */
+    uint32_t n;
+    uint32_t head; /* its first four bytes */
+};
+
+/* The next one; ends after as many as there is room for, loop or not. */
+bool vdrv__pci_next_cap(const struct vdrv_pci_ops *ops, uint32_t fn,
+                        struct vdrv__pci_caps *it);
+
 /* A virtio capability, each field read once. */
 struct vdrv__pci_cap {
     uint32_t pos; /* where it is in configuration space */
@@ -91,6 +102,51 @@ uint32_t vdrv__pci_type(uint32_t id);
 
 /* The transport that a probe of a modern device sets up. */
 extern const struct vdrv_transport_ops vdrv__pci_ops;
+
+/* The registers of a structure, whichever way they are reached. */
+uint32_t vdrv__pci_read(struct vdrv_transport *t,
+                        const struct vdrv_pci_region *r, uint32_t offset,
+                        uint32_t width);
+void vdrv__pci_write(struct vdrv_transport *t, const struct vdrv_pci_region *r,
+                     uint32_t offset, uint32_t width, uint32_t value);
+
+/* What both interfaces do alike; registers are in pci->common and pci->isr. */
+int vdrv__pci_fail(struct vdrv_transport *t, int err, const char *text,
+                   uint32_t value);
+/* A rule was broken, or the function is gone; the log says it of `queue`. */
+int vdrv__pci_broken(struct vdrv_transport *t, const char *text,
+                     uint32_t queue);
+int vdrv__pci_set_vector(struct vdrv_transport *t, uint32_t reg,
+                         uint32_t vector);
+uint32_t vdrv__pci_irq(struct vdrv_transport *t, uint32_t vector);
+
+/* What drives a device whose modern interface is not there. */
+struct vdrv_pci_kind {
+    /*
+     * Takes the device over; `*decode` gets bits for the command register.
+     * The answer is NULL, or why not.
+     */
+    const struct vdrv__pci_fault *(*attach)(struct vdrv_pci *pci,
+                                            uint32_t *decode);
+};
+
+/* Another way to registers: `offset` inside a BAR. */
+struct vdrv_pci_access {
+    /* Is it there?  Answers the offset of its capability, or 0. */
+    uint32_t (*find)(const struct vdrv_pci *pci);
+    /* Can it be turned to this BAR? */
+    bool (*reaches)(const struct vdrv_pci *pci, uint32_t bar, uint32_t offset);
+    uint32_t (*read)(const struct vdrv_pci *pci, uint32_t bar, uint32_t offset,
+                     uint32_t width);
+    void (*write)(const struct vdrv_pci *pci, uint32_t bar, uint32_t offset,
+                  uint32_t width, uint32_t value);
+};
+
+/* Makes `size` bytes at `offset` of an assigned BAR accessible. */
+const struct vdrv__pci_fault *vdrv__pci_map_bar(const struct vdrv_pci *pci,
+                                                const struct vdrv_pci_bar *bar,
+                                                uint32_t offset,
+                                                struct vdrv_pci_region *r);
 
 /* Fills in what vdrv_transport_log() needs, and clears the rest. */
 void vdrv__pci_clear(struct vdrv_pci *pci, const struct vdrv_hal *hal,

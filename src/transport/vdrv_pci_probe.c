@@ -12,7 +12,6 @@
 #define TYPES    (VIRTIO_PCI_CAP_DEVICE_CFG + 1) /* 1 to 4 are of interest */
 #define BARS     (VIRTIO_PCI_BAR_LAST + 1)
 #define ALL_ONES 0xffffffffu
-#define PORTS    0x10000u
 
 /* As much of a structure as is mapped; longer ones are fine (4.1.4.1). */
 #define CONFIG_MAX 4096u
@@ -21,6 +20,7 @@
 /* What a probe has learned so far. */
 struct scan {
     struct vdrv_pci *pci;
+    const struct vdrv_pci_access *access;          /* what may be used */
     const struct vdrv__pci_fault *unusable[TYPES]; /* why, for the first */
     const struct vdrv__pci_fault *bar_fault[BARS];
     struct vdrv_pci_bar bar[BARS];
@@ -28,10 +28,6 @@ struct scan {
     uint32_t decode; /* bits for the command register */
     uint32_t seen;   /* structure types that have a capability, as bits */
 };
-
-static const struct vdrv__pci_fault no_ports = {
-    VDRV_ERR_INVALID,
-    "structure in an I/O BAR and no way to reach it: set io_phys; capability"};
 
 static uint32_t get(const struct vdrv_pci *pci, uint32_t reg, uint32_t width)
 {
@@ -88,34 +84,47 @@ static uint32_t needed(const struct vdrv__pci_cap *cap)
     return cap->length < max ? cap->length : max;
 }
 
-static const struct vdrv__pci_fault *map_memory(const struct vdrv_pci *pci,
-                                                const struct vdrv__pci_cap *cap,
-                                                bool io, uint64_t phys,
-                                                struct vdrv_pci_region *r)
+/*
+ * 4.1.4.9: the device may lend a window in configuration space, whose fields
+ * must then take what is written to them.
+ */
+static bool map_access(struct scan *s, const struct vdrv__pci_cap *cap,
+                       struct vdrv_pci_region *r)
 {
-    const struct vdrv__pci_piece at = {phys, r->size, pci->fn, cap->bar, io};
+    struct vdrv_pci *pci = s->pci;
 
-    r->space = VDRV_SPACE_MEMORY;
-    return vdrv__pci_map(pci->transport.hal, pci->bus, &at, &r->addr);
+    if (s->access == NULL)
+        return false;
+    if (pci->access == NULL) {
+        pci->window = s->access->find(pci);
+        if (pci->window == 0)
+            return false;
+    }
+    if (!s->access->reaches(pci, cap->bar, cap->offset))
+        return false;
+    pci->access = s->access;
+    r->addr = cap->offset;
+    r->space = VDRV_SPACE_TRANSPORT;
+    return true;
 }
 
-static const struct vdrv__pci_fault *map_region(const struct vdrv_pci *pci,
+/* The registers behind a capability, by whatever way there is. */
+static const struct vdrv__pci_fault *map_region(struct scan *s,
                                                 const struct vdrv__pci_cap *cap,
                                                 const struct vdrv_pci_bar *bar,
                                                 struct vdrv_pci_region *r)
 {
-    const uint64_t at = bar->addr + cap->offset;
+    const struct vdrv__pci_fault *fault = vdrv__validate_pci_cap(cap, bar);
 
     r->size = needed(cap);
-    if (bar->kind != VDRV_PCI_BAR_IO)
-        return map_memory(pci, cap, false, at, r);
-    if (pci->bus->io_phys != 0)
-        return map_memory(pci, cap, true, pci->bus->io_phys + at, r);
-    if (!vdrv__have_ports(pci->transport.hal) || at + r->size > PORTS)
-        return &no_ports;
-    r->addr = (uintptr_t)at;
-    r->space = VDRV_SPACE_PORT;
-    return NULL;
+    r->bar = cap->bar;
+    if (fault == NULL)
+        fault = vdrv__pci_map_bar(s->pci, bar, cap->offset, r);
+    /* Well described, and only out of reach. */
+    if (fault != NULL && fault->err != VDRV_ERR_PROTOCOL &&
+        map_access(s, cap, r))
+        return NULL;
+    return fault;
 }
 
 /* ---- Capabilities ------------------------------------------------------- */
@@ -134,21 +143,20 @@ static const struct vdrv__pci_fault *read_bar(struct scan *s, uint32_t i)
 static const struct vdrv__pci_fault *use_cap(struct scan *s,
                                              const struct vdrv__pci_cap *cap)
 {
-    struct vdrv_pci_region r = {0, 0, 0};
+    struct vdrv_pci_region r = {0, 0, 0, 0, 0};
     const struct vdrv__pci_fault *fault = read_bar(s, cap->bar);
     const struct vdrv_pci_bar *bar = &s->bar[cap->bar];
 
     if (fault == NULL)
-        fault = vdrv__validate_pci_cap(cap, bar);
-    if (fault == NULL)
-        fault = map_region(s->pci, cap, bar, &r);
+        fault = map_region(s, cap, bar, &r);
     if (fault != NULL)
         return fault;
     *region_of(s->pci, cap->type) = r;
     if (cap->type == VIRTIO_PCI_CAP_NOTIFY_CFG)
         s->pci->multiplier = cap->multiplier;
-    s->decode |=
-        bar->kind == VDRV_PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
+    if (r.space != VDRV_SPACE_TRANSPORT)
+        s->decode |=
+            bar->kind == VDRV_PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
     return NULL;
 }
 
@@ -245,8 +253,9 @@ static int check_complete(const struct scan *s, uint32_t device)
 
     if (s->seen == 0 && device < VIRTIO_PCI_ID_MODERN) {
         log_text(s->pci, VDRV_LOG_ERROR,
-                 "a legacy-only device is not driven: run QEMU with "
-                 "-device ...,disable-modern=off (or disable-legacy=on)");
+                 "a legacy-only device: probe with vdrv_pci_legacy, or run "
+                 "QEMU with -device ...,disable-modern=off (or "
+                 "disable-legacy=on)");
         return VDRV_ERR_UNSUPPORTED;
     }
     if (s->seen == 0) {
@@ -319,8 +328,42 @@ void vdrv__pci_clear(struct vdrv_pci *pci, const struct vdrv_hal *hal,
     set_location(pci->transport.location, fn);
 }
 
-int vdrv_pci_probe(struct vdrv_pci *pci, const struct vdrv_hal *hal,
-                   const struct vdrv_pci_ops *ops, uint32_t fn)
+/* 4.1.4.10.1: only ids below that of modern devices have it. */
+static bool may_be_legacy(const struct vdrv_pci_options *options, uint32_t id)
+{
+    return options != NULL && options->legacy != NULL &&
+           id >> 16 < VIRTIO_PCI_ID_MODERN;
+}
+
+static int attach_legacy(struct scan *s, const struct vdrv_pci_kind *legacy)
+{
+    const struct vdrv__pci_fault *fault = legacy->attach(s->pci, &s->decode);
+
+    if (fault == NULL)
+        return VDRV_OK;
+    log_text(s->pci, VDRV_LOG_ERROR, fault->text);
+    return fault->err;
+}
+
+/* Modern first (4.1.4.10.1), if there is a sign of it. */
+static int attach(struct scan *s, uint32_t id,
+                  const struct vdrv_pci_options *options)
+{
+    const bool legacy = may_be_legacy(options, id);
+    int err = VDRV_ERR_UNSUPPORTED;
+
+    if (s->seen != 0 || !legacy)
+        err = check_complete(s, id >> 16);
+    if (err == VDRV_OK)
+        s->pci->transport.config_size = s->pci->config.size;
+    else if (legacy)
+        err = attach_legacy(s, options->legacy);
+    return err;
+}
+
+int vdrv_pci_probe_any(struct vdrv_pci *pci, const struct vdrv_hal *hal,
+                       const struct vdrv_pci_ops *ops, uint32_t fn,
+                       const struct vdrv_pci_options *options)
 {
     struct scan s = {.pci = pci};
     uint32_t id;
@@ -329,11 +372,15 @@ int vdrv_pci_probe(struct vdrv_pci *pci, const struct vdrv_hal *hal,
     if (pci == NULL || hal == NULL || ops == NULL || !vdrv__reg_complete(hal))
         return VDRV_ERR_INVALID;
     vdrv__pci_clear(pci, hal, ops, fn);
+    if (options != NULL)
+        s.access = options->access;
     id = get(pci, PCI_VENDOR_ID, 4);
     pci->transport.device_id = vdrv__pci_type(id);
     if (pci->transport.device_id == 0)
         return VDRV_ERR_NO_DEVICE;
     if (vdrv__pci_bar_count(ops, fn) != BARS) {
+        if (get(pci, PCI_VENDOR_ID, 4) == ALL_ONES)
+            return VDRV_ERR_NO_DEVICE;
         log_text(pci, VDRV_LOG_ERROR, "header type is not 0");
         return VDRV_ERR_PROTOCOL;
     }
@@ -341,11 +388,14 @@ int vdrv_pci_probe(struct vdrv_pci *pci, const struct vdrv_hal *hal,
     pci->irq_line = get(pci, PCI_INTERRUPT_LINE, 1);
     pci->irq_pin = get(pci, PCI_INTERRUPT_PIN, 1);
     walk_caps(&s);
-    err = check_complete(&s, id >> 16);
+    err = attach(&s, id, options);
     if (get(pci, PCI_VENDOR_ID, 4) == ALL_ONES) /* unplugged meanwhile */
         return VDRV_ERR_NO_DEVICE;
-    if (err != VDRV_OK)
-        return err;
-    pci->transport.config_size = pci->config.size;
-    return enable(pci, s.decode);
+    return err != VDRV_OK ? err : enable(pci, s.decode);
+}
+
+int vdrv_pci_probe(struct vdrv_pci *pci, const struct vdrv_hal *hal,
+                   const struct vdrv_pci_ops *ops, uint32_t fn)
+{
+    return vdrv_pci_probe_any(pci, hal, ops, fn, NULL);
 }

@@ -62,6 +62,10 @@ static void decode(struct fake_pci_fn *fn)
             fake_region_del(fn->bus->f, &b->region);
         b->region.phys = fake_pci_bar_addr(fn, i);
         b->decoded = b->kind && (cmd & bit) && b->region.phys && !fn->hidden;
+        if (!is_mem(b->kind) && fn->bus->io_phys) {
+            b->region.space = VDRV_SPACE_MEMORY;
+            b->region.phys += fn->bus->io_phys;
+        }
         if (b->decoded)
             fake_region_add(fn->bus->f, &b->region);
     }

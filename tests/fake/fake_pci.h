@@ -42,6 +42,11 @@ extern "C" {
 #define FAKE_CAP_DEVICE 4u
 #define FAKE_CAP_PCI    5u
 
+/* Interfaces of a virtio function. */
+#define FAKE_PCI_MODERN       0u
+#define FAKE_PCI_TRANSITIONAL 1u /* both: the legacy registers in BAR 0, too */
+#define FAKE_PCI_LEGACY       2u /* these alone */
+
 /* bdf: bus << 8 | device << 3 | function. */
 #define FAKE_BDF(bus, dev, fn) ((uint32_t)(bus) << 8 | (dev) << 3 | (fn))
 
@@ -63,17 +68,20 @@ struct fake_pci_cap {
 
 /* What fake_pci_virtio() builds; all zero is how QEMU does it. */
 struct fake_pci_layout {
-    uint16_t device_id;  /* 0: 0x1040 + type */
-    uint32_t bar;        /* of the structures; 0: 4 */
-    bool bar_zero;       /* the structures are in BAR 0 */
-    uint32_t bar_kind;   /* 0: MEM64 | PREFETCH */
-    uint64_t bar_size;   /* 0: 0x4000 */
-    uint32_t common_len; /* 0: 0x40 */
-    uint32_t notify_mul; /* of queue_notify_off; 0: 4, UINT32_MAX: 0 */
-    uint32_t notify_len; /* 0: 0x1000 */
-    uint32_t vectors;    /* MSI-X table entries; 0: 4, UINT32_MAX: no MSI-X */
-    bool no_pci_cap;     /* no configuration access window */
-    bool bars_unset;     /* firmware has assigned nothing: no address, no
+    uint16_t device_id;   /* 0: 0x1040 + type */
+    uint32_t bar;         /* of the structures; 0: 4 */
+    bool bar_zero;        /* the structures are in BAR 0 */
+    uint32_t bar_kind;    /* 0: MEM64 | PREFETCH */
+    uint64_t bar_size;    /* 0: 0x4000 */
+    uint32_t common_len;  /* 0: 0x40 */
+    uint32_t notify_mul;  /* of queue_notify_off; 0: 4, UINT32_MAX: 0 */
+    uint32_t notify_len;  /* 0: 0x1000 */
+    uint32_t vectors;     /* MSI-X table entries; 0: 4, UINT32_MAX: no MSI-X */
+    bool no_pci_cap;      /* no configuration access window */
+    uint32_t interface;   /* FAKE_PCI_MODERN, ... */
+    uint32_t legacy_kind; /* of BAR 0; 0: I/O */
+    uint32_t legacy_size; /* 0: 0x80 */
+    bool bars_unset;      /* firmware has assigned nothing: no address, no
                             decoding */
 };
 
@@ -85,6 +93,9 @@ struct fake_pci {
     uint64_t next_mem32, next_mem64;
     uint32_t next_io;
     uint64_t reads, writes; /* configuration accesses */
+    /* Knob: I/O addresses are seen as memory from here on; 0: they are ports.
+       Set it before a function's BARs are decoded. */
+    uint64_t io_phys;
 };
 
 struct fake_pci_fn {
@@ -108,11 +119,14 @@ struct fake_pci_fn {
     uint32_t vectors_max; /* so do those from this one on; 0: none */
     uint32_t num_queues;  /* what the register says; 0: the truth */
     int queue_size;       /* what the register says; 0: the truth, -1: 0 */
-    bool enable_stuck;    /* queue_enable stays 0 */
+    bool enable_stuck;    /* queue_enable stays 0; a page is not taken */
+    uint32_t pfn_before;  /* QueuePFN of a queue that is not in use */
     /* State. */
     uint32_t dev_features_sel, drv_features_sel, queue_sel;
     uint8_t msix[FAKE_PCI_VECTORS * 16];
     bool msix_pending[FAKE_PCI_VECTORS];
+    uint32_t legacy_accesses; /* to the registers in BAR 0 */
+    uint32_t window_accesses; /* to the data of the configuration window */
 };
 
 /* An empty bus 0. */

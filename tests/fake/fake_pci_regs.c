@@ -35,8 +35,8 @@ enum {
 #define MSIX_ENABLE 0x8000u
 #define MSIX_MASK   0x4000u
 
-static void pci_bad(struct fake_pci_fn *fn, const char *id, const char *what,
-                    uint64_t value)
+void fake__pci_bad(struct fake_pci_fn *fn, const char *id, const char *what,
+                   uint64_t value)
 {
     fake_violation(fn->bus->f, id, "%s: %s (%#llx)", fn->dev->name, what,
                    (unsigned long long)value);
@@ -91,16 +91,16 @@ static void msix_write(void *arg, uint64_t off, uint32_t width, uint32_t value)
     struct fake_pci_fn *fn = arg;
 
     if (width != 4 || off + 4 > fn->layout.vectors * 16)
-        pci_bad(fn, "ACCESS", "MSI-X table", off);
+        fake__pci_bad(fn, "ACCESS", "MSI-X table", off);
     else
         fake_put32(fn->msix + off, value);
     fire_pending(fn);
 }
 
-static uint32_t set_vector(struct fake_pci_fn *fn, uint32_t value)
+uint32_t fake__pci_set_vector(struct fake_pci_fn *fn, uint32_t value)
 {
     if (value != FAKE_NO_VECTOR && value >= fn->layout.vectors)
-        pci_bad(fn, "PCI-41", "vector beyond the table", value);
+        fake__pci_bad(fn, "PCI-41", "vector beyond the table", value);
     else if (!fn->vector_fails &&
              (fn->vectors_max == 0 || value < fn->vectors_max))
         return value;
@@ -126,7 +126,7 @@ static bool width_ok(struct fake_pci_fn *fn, uint64_t off, uint32_t width)
 
     if (want == width)
         return true;
-    pci_bad(fn, rule[want], "wrong width at common offset", off);
+    fake__pci_bad(fn, rule[want], "wrong width at common offset", off);
     return false;
 }
 
@@ -209,9 +209,9 @@ static void write_size(struct fake_pci_fn *fn, struct fake_queue *q,
     bool packed = fake_dev_has(fn->dev, FAKE_F_RING_PACKED);
 
     if (value == 0 || (!packed && (value & (value - 1))))
-        pci_bad(fn, packed ? "PCI-20" : "PCI-21", "queue_size", value);
+        fake__pci_bad(fn, packed ? "PCI-20" : "PCI-21", "queue_size", value);
     else if (value > q->max)
-        pci_bad(fn, "PCI-45", "queue_size above the device's", value);
+        fake__pci_bad(fn, "PCI-45", "queue_size above the device's", value);
     else
         q->size = (uint16_t)value;
 }
@@ -220,7 +220,7 @@ static void write_enable(struct fake_pci_fn *fn, struct fake_queue *q,
                          uint32_t value)
 {
     if (value != 1)
-        pci_bad(fn, "PCI-24", "queue_enable", value);
+        fake__pci_bad(fn, "PCI-24", "queue_enable", value);
     else if (!q->ready && !fn->enable_stuck)
         fake_dev_enable_queue(fn->dev, q);
 }
@@ -229,7 +229,7 @@ static void write_queue_reset(struct fake_pci_fn *fn, struct fake_queue *q,
                               uint32_t value)
 {
     if (!fake_dev_has(fn->dev, FAKE_F_RING_RESET) || value != 1)
-        pci_bad(fn, "PCI-25", "queue_reset", value);
+        fake__pci_bad(fn, "PCI-25", "queue_reset", value);
     else
         fake_queue_reset(q);
 }
@@ -239,7 +239,8 @@ static void write_queue(struct fake_pci_fn *fn, uint64_t off, uint32_t value)
     struct fake_queue *q = selected(fn);
 
     if (!q || (off == R_QUEUE_NOTIFY_OFF || off == R_NOTIF_DATA)) {
-        pci_bad(fn, q ? "PCI-19" : "PCI-18", "write to common offset", off);
+        fake__pci_bad(fn, q ? "PCI-19" : "PCI-18", "write to common offset",
+                      off);
         return;
     }
     if (off == R_QUEUE_ENABLE) {
@@ -251,11 +252,11 @@ static void write_queue(struct fake_pci_fn *fn, uint64_t off, uint32_t value)
         return;
     }
     if (q->ready)
-        pci_bad(fn, "PCI-22", "queue is enabled, common offset", off);
+        fake__pci_bad(fn, "PCI-22", "queue is enabled, common offset", off);
     if (off == R_QUEUE_SIZE)
         write_size(fn, q, value);
     else if (off == R_QUEUE_VECTOR)
-        q->vector = (uint16_t)set_vector(fn, value);
+        q->vector = (uint16_t)fake__pci_set_vector(fn, value);
     else if (off >= R_QUEUE_DEVICE)
         set_half(&q->device, off, value);
     else if (off >= R_QUEUE_DRIVER)
@@ -280,12 +281,12 @@ static void common_write(struct fake_pci_fn *fn, uint64_t off, uint32_t width,
         fake_dev_accept_word(fn->dev, fn->drv_features_sel, value);
         break;
     case R_CONFIG_VECTOR:
-        fn->dev->config_vector = (uint16_t)set_vector(fn, value);
+        fn->dev->config_vector = (uint16_t)fake__pci_set_vector(fn, value);
         break;
     case R_DEV_FEATURES:
     case R_NUM_QUEUES:
     case R_GENERATION:
-        pci_bad(fn, "PCI-19", "write to read-only common offset", off);
+        fake__pci_bad(fn, "PCI-19", "write to read-only common offset", off);
         break;
     case R_STATUS:
         fake_dev_set_status(fn->dev, value);
@@ -305,7 +306,7 @@ static void notify_width(struct fake_pci_fn *fn, uint32_t width)
     bool wide = fake_dev_has(fn->dev, FAKE_F_NOTIFICATION_DATA);
 
     if (width != (wide ? 4u : 2u))
-        pci_bad(fn, wide ? "PCI-48" : "PCI-47", "width of a kick", width);
+        fake__pci_bad(fn, wide ? "PCI-48" : "PCI-47", "width of a kick", width);
 }
 
 static void notify_write(struct fake_pci_fn *fn, uint64_t off, uint32_t width,
@@ -315,13 +316,13 @@ static void notify_write(struct fake_pci_fn *fn, uint64_t off, uint32_t width,
 
     notify_width(fn, width);
     if (!(fn->cfg[4] & FAKE_PCI_MASTER))
-        pci_bad(fn, "PCI-DMA", "kick without bus mastering", fn->cfg[4]);
+        fake__pci_bad(fn, "PCI-DMA", "kick without bus mastering", fn->cfg[4]);
     if (q && off != (uint64_t)q->notify_off * fn->layout.notify_mul)
-        pci_bad(fn, "PCI-28", "kick at the wrong place", off);
+        fake__pci_bad(fn, "PCI-28", "kick at the wrong place", off);
     fake_dev_kick(fn->dev, value & 0xFFFF, value);
 }
 
-static uint32_t isr_read(struct fake_pci_fn *fn)
+uint32_t fake__pci_isr(struct fake_pci_fn *fn)
 {
     uint32_t isr = fn->dev->isr;
 
@@ -344,10 +345,10 @@ static uint32_t bar_read(void *arg, uint64_t off, uint32_t width)
     if (within(off, fn->off_common, fn->layout.common_len))
         return common_read(fn, off - fn->off_common, width);
     if (off == fn->off_isr && width == 1)
-        return isr_read(fn);
+        return fake__pci_isr(fn);
     if (within(off, fn->off_device, fn->dev->config_len))
         return fake_dev_config_read(fn->dev, off - fn->off_device, width);
-    pci_bad(fn, "ACCESS", "read outside the structures", off);
+    fake__pci_bad(fn, "ACCESS", "read outside the structures", off);
     return UINT32_MAX;
 }
 
@@ -362,7 +363,7 @@ static void bar_write(void *arg, uint64_t off, uint32_t width, uint32_t value)
     else if (within(off, fn->off_device, fn->dev->config_len))
         fake_dev_config_write(fn->dev, off - fn->off_device, width, value);
     else
-        pci_bad(fn, "ACCESS", "write outside the structures", off);
+        fake__pci_bad(fn, "ACCESS", "write outside the structures", off);
 }
 
 /* ---- Configuration access window (4.1.4.9) -------------------------- */
@@ -376,7 +377,8 @@ static bool window(struct fake_pci_fn *fn, uint32_t *off, uint32_t *len)
     if (c[4] == fn->layout.bar && (*len == 1 || *len == 2 || *len == 4) &&
         *off % *len == 0)
         return true;
-    pci_bad(fn, *len && *off % *len ? "PCI-34" : "PCI-36", "window at", *off);
+    fake__pci_bad(fn, *len && *off % *len ? "PCI-34" : "PCI-36", "window at",
+                  *off);
     return false;
 }
 
@@ -389,6 +391,7 @@ void fake__pci_before_read(struct fake_pci_fn *fn, uint32_t off)
 {
     uint32_t at, len;
 
+    fn->window_accesses += in_window(fn, off);
     if (in_window(fn, off) && window(fn, &at, &len))
         fake_put32(fn->cfg + fn->cap_pci + 16, bar_read(fn, at, len));
     fn->cfg[6] = (uint8_t)((fn->cfg[6] & ~8) | (fn->dev->isr ? 8 : 0));
@@ -409,7 +412,7 @@ static void check_cap_write(struct fake_pci_fn *fn, uint32_t off)
         uint32_t at = fake_pci_cap_at(fn, type);
 
         if (at && within(off, at, fn->cfg[at + 2]))
-            pci_bad(fn, "PCI-16", "write to a capability", off);
+            fake__pci_bad(fn, "PCI-16", "write to a capability", off);
     }
 }
 
@@ -418,6 +421,7 @@ void fake__pci_after_write(struct fake_pci_fn *fn, uint32_t off)
     uint32_t at, len;
 
     check_cap_write(fn, off);
+    fn->window_accesses += in_window(fn, off);
     if (in_window(fn, off) && window(fn, &at, &len))
         bar_write(fn, at, len,
                   fake_get32(fn->cfg + fn->cap_pci + 16) &
@@ -473,6 +477,22 @@ uint32_t fake_pci_cap_at(const struct fake_pci_fn *fn, uint32_t cfg_type)
     return 0;
 }
 
+static unsigned virtio_caps(const struct fake_pci_fn *fn,
+                            struct fake_pci_cap *cap)
+{
+    const struct fake_pci_layout *l = &fn->layout;
+    unsigned n = 0;
+
+    cap[n++] = virtio_cap(fn, FAKE_CAP_COMMON, fn->off_common, l->common_len);
+    cap[n++] = virtio_cap(fn, FAKE_CAP_ISR, fn->off_isr, 1);
+    cap[n++] =
+        virtio_cap(fn, FAKE_CAP_DEVICE, fn->off_device, fn->dev->config_len);
+    cap[n++] = virtio_cap(fn, FAKE_CAP_NOTIFY, fn->off_notify, l->notify_len);
+    if (!l->no_pci_cap)
+        cap[n++] = virtio_cap(fn, FAKE_CAP_PCI, 0, 0);
+    return n;
+}
+
 static void add_caps(struct fake_pci_fn *fn)
 {
     struct fake_pci_layout *l = &fn->layout;
@@ -484,15 +504,10 @@ static void add_caps(struct fake_pci_fn *fn)
         cap[n++] = msix_cap(fn);
         fn->cap_msix = at;
     }
-    cap[n++] = virtio_cap(fn, FAKE_CAP_COMMON, fn->off_common, l->common_len);
-    cap[n++] = virtio_cap(fn, FAKE_CAP_ISR, fn->off_isr, 1);
-    cap[n++] =
-        virtio_cap(fn, FAKE_CAP_DEVICE, fn->off_device, fn->dev->config_len);
-    cap[n++] = virtio_cap(fn, FAKE_CAP_NOTIFY, fn->off_notify, l->notify_len);
-    if (!l->no_pci_cap)
-        cap[n++] = virtio_cap(fn, FAKE_CAP_PCI, 0, 0);
+    if (l->interface != FAKE_PCI_LEGACY)
+        n += virtio_caps(fn, cap + n);
     fake_pci_caps(fn, cap, n);
-    fn->cap_pci = l->no_pci_cap ? 0 : fake_pci_cap_at(fn, FAKE_CAP_PCI);
+    fn->cap_pci = fake_pci_cap_at(fn, FAKE_CAP_PCI);
     if (fn->cap_pci) {
         fn->mask[fn->cap_pci + 4] = 0xFF;
         memset(fn->mask + fn->cap_pci + 8, 0xFF, 12);
@@ -520,6 +535,8 @@ static void defaults(struct fake_pci_fn *fn)
     l->vectors = or_default(l->vectors, 4);
     if (!l->bar_size)
         l->bar_size = 0x4000;
+    if (!l->device_id && l->interface != FAKE_PCI_MODERN)
+        l->device_id = (uint16_t)(0x1000 + fn->dev->type - 1);
     if (!l->device_id)
         l->device_id = (uint16_t)(0x1040 + fn->dev->type);
     fn->off_common = 0;
@@ -543,6 +560,21 @@ static void identity(struct fake_pci_fn *fn)
     fake_put16(fn->cfg + 0x2C, 0x1AF4);
     fake_put16(fn->cfg + 0x2E, 0x1100);
     fn->cfg[0x3D] = 1; /* INTA */
+    if (fn->layout.interface != FAKE_PCI_MODERN) {
+        fn->cfg[0x08] = 0;
+        fake_put16(fn->cfg + 0x2E, fn->dev->type);
+    }
+}
+
+static void modern_bar(struct fake_pci_fn *fn)
+{
+    struct fake_region *r = &fn->bar[fn->layout.bar].region;
+
+    fake_pci_set_bar(fn, fn->layout.bar, fn->layout.bar_kind,
+                     fn->layout.bar_size);
+    r->read = bar_read;
+    r->write = bar_write;
+    r->name = fn->dev->name;
 }
 
 void fake_pci_virtio(struct fake_pci_fn *fn, struct fake_pci *p,
@@ -557,11 +589,10 @@ void fake_pci_virtio(struct fake_pci_fn *fn, struct fake_pci *p,
     defaults(fn);
     fake_put16(fn->cfg + 2, fn->layout.device_id);
     identity(fn);
-    fake_pci_set_bar(fn, fn->layout.bar, fn->layout.bar_kind,
-                     fn->layout.bar_size);
-    fn->bar[fn->layout.bar].region.read = bar_read;
-    fn->bar[fn->layout.bar].region.write = bar_write;
-    fn->bar[fn->layout.bar].region.name = dev->name;
+    if (l.interface != FAKE_PCI_LEGACY)
+        modern_bar(fn);
+    if (l.interface != FAKE_PCI_MODERN)
+        fake__pci_legacy(fn);
     if (fn->layout.vectors) {
         uint32_t i = msix_bar(fn);
 

@@ -50,10 +50,24 @@ struct arch_pci {
     struct arch_window io, mem32, mem64;
 };
 
+#define ARCH_MSI_NONE   0u
+#define ARCH_MSI_APIC   1u /* message i is vector data + i of the boot CPU */
+#define ARCH_MSI_GICV2M 2u /* message i is interrupt ID irq + i */
+
+/* Message-signalled interrupts: message i arrives as line irq + i. */
+struct arch_msi {
+    unsigned kind;
+    unsigned irq;
+    unsigned count;
+    uint32_t data;
+    uint64_t frame; /* of the GICv2m */
+};
+
 struct arch_machine {
     const char *name;
     struct arch_mmio mmio;
     struct arch_pci pci;
+    struct arch_msi msi;
     unsigned console_irq;
     /*
      * A line that its handlers leave active stays silent until some device on
@@ -82,11 +96,12 @@ void arch_putc(char c);
 int arch_getc(void);
 
 /*
- * Prints "exit: code N" and leaves QEMU, whose exit status is `code` on riscv64
- * and aarch64, and ((code + 16) << 1 | 1) on x86 (33 is a pass): isa-debug-exit
- * can't say 0, and 1 is what QEMU says of its own failures.  aarch64 without
- * semihosting (KVM) ends with 0 in any case, and the printed line alone tells.
- * vm.py undoes the mapping and wants line and status to agree.
+ * Prints "exit: code N" and leaves QEMU, whose exit status is `code` on RISC-V
+ * and Arm, and ((code + 16) << 1 | 1) on x86 (33 is a pass): isa-debug-exit
+ * can't say 0, and 1 is what QEMU says of its own failures.  m68k knows 0 and 1
+ * alone.  Arm without semihosting (KVM) ends with 0 in any case, and the
+ * printed line alone tells.  vm.py undoes the mapping and wants line and status
+ * to agree.
  */
 _Noreturn void arch_exit(int code);
 
@@ -101,7 +116,8 @@ void arch_relax(void);
  * Calls fn(arg) with interrupts disabled whenever level-triggered line `irq` is
  * active.  Several handlers may share a line: all of them are called.  A
  * handler has to silence its device.  Attaching unmasks the line; there is no
- * detach.  irq is a PLIC source, a GIC interrupt ID or a GSI.
+ * detach.  irq is a PLIC source, a GIC interrupt ID, a GSI, or 32 * PIC +
+ * source on m68k.  Lines of messages are edges.
  */
 void arch_irq_attach(unsigned irq, void (*fn)(void *arg), void *arg);
 void arch_irq_enable(void);

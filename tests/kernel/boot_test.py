@@ -25,12 +25,20 @@ LIMIT = 5.0  # seconds for hello; it takes under one on an idle host
 MACHINES = (
     ("riscv64", "virt", "mmio", {}),
     ("aarch64", "virt", "mmio", {}),
+    ("riscv32", "virt", "mmio", {}),
+    ("arm", "virt", "mmio", {}),
+    ("m68k", "virt", "mmio", {}),
     ("x86_64", "microvm", "mmio", {}),
     ("x86_64", "microvm", "mmio", {"ioapic2": False}),
     ("x86_64", "microvm", "mmio", {"acpi": False}),
     ("x86_64", "q35", "pci", {}),
     ("x86_64", "pc", "pci", {}),
+    ("i386", "microvm", "mmio", {}),
+    ("i386", "q35", "pci", {}),
+    ("i386", "pc", "pci", {}),
 )
+
+NARROW = ("i386", "arm", "riscv32", "m68k")  # reach 4 GiB and no more
 
 EXITS = (("", 0), ("fail", 1), ("trap", 100))
 
@@ -147,8 +155,10 @@ def cases():
             yield (f"{name}: hello {word}".strip(), arch, hello,
                    (arch, machine, bus, opts, word, code))
         for b, words in (("mmio", [""]), ("pci", ["mem32", "mem64"])):
-            if b != bus and machine != "virt":
+            if b != bus and (machine != "virt" or arch == "m68k"):
                 continue
+            if arch in NARROW:
+                words = [w for w in words if w != "mem64"]
             if machine in ("q35", "pc"):
                 words = ["", *words]
             for word in words:
@@ -157,7 +167,11 @@ def cases():
     for arch, machine, bus in (
             ("riscv64", "virt", "mmio"), ("riscv64", "virt", "pci"),
             ("aarch64", "virt", "mmio"), ("aarch64", "virt", "pci"),
-            ("x86_64", "microvm", "mmio"), ("x86_64", "q35", "pci")):
+            ("riscv32", "virt", "mmio"), ("riscv32", "virt", "pci"),
+            ("arm", "virt", "mmio"), ("arm", "virt", "pci"),
+            ("m68k", "virt", "mmio"),
+            ("x86_64", "microvm", "mmio"), ("x86_64", "q35", "pci"),
+            ("i386", "microvm", "mmio"), ("i386", "q35", "pci")):
         yield (f"{arch} {machine}: devices {bus}", arch, devices,
                (arch, machine, bus))
     yield "vm.py: screendump, quit, cleaning up", "riscv64", host_side, ()

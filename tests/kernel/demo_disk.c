@@ -157,7 +157,7 @@ static int timed(struct demo *d, const char *what, struct disk *k, uint32_t op,
     us = d->p->now_us() - start;
     kprintf("%s: sectors %lu+%lu crc %08x, %u requests, %u at once, %lu us\n",
             what, (unsigned long)first, (unsigned long)count,
-            pattern_crc32(0, data, count * SECTOR), s.requests, s.most,
+            pattern_crc32(0, data, (size_t)count * SECTOR), s.requests, s.most,
             (unsigned long)us);
     return VDRV_OK;
 }
@@ -170,12 +170,14 @@ static void read_range(struct demo *d, const char *what, struct disk *k,
     int err;
 
     memset(data, 0, sizeof(data));
-    err = vdrv_block_read_block(&k->blk.block, first, data, count * SECTOR);
+    err = vdrv_block_read_block(&k->blk.block, first, data,
+                                (size_t)count * SECTOR);
     if (err != VDRV_OK)
         demo_fail(d, what, vdrv_strerror(err));
     else
         kprintf("%s: sectors %lu+%lu crc %08x\n", what, (unsigned long)first,
-                (unsigned long)count, pattern_crc32(0, data, count * SECTOR));
+                (unsigned long)count,
+                pattern_crc32(0, data, (size_t)count * SECTOR));
 }
 
 static void refuse(struct demo *d, const char *what, int err, int want)

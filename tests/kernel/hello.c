@@ -20,7 +20,7 @@ static void check(bool ok, const char *what)
 
 static uint32_t reg_read(uint64_t addr)
 {
-    return *(volatile uint32_t *)(uintptr_t)addr;
+    return KLE32(*(volatile uint32_t *)(uintptr_t)addr);
 }
 
 static uint32_t cfg_read(unsigned dev, unsigned fn, unsigned off)
@@ -45,7 +45,7 @@ static void show_mmio(void)
             continue;
         valid++;
         if (reg_read(at + 8))
-            kprintf("mmio %08lx: version %u device %u irq %u\n", at,
+            kprintf("mmio %08" K64 "x: version %u device %u irq %u\n", at,
                     reg_read(at + 4), reg_read(at + 8), m->irq + i);
     }
     kprintf("mmio: %u slots\n", valid);
@@ -93,11 +93,12 @@ static void show_machine(void)
 
     kprintf("machine: %s\n", m->name);
     kprintf("cmdline: \"%s\"\n", arch_cmdline());
-    kprintf("pci: ecam %lx buses %u cf8 %u bars set %u\n", p->ecam, p->buses,
-            p->cf8, p->bars_set);
-    kprintf("pci: io at %lx: %lx+%lx mem32 %lx+%lx mem64 %lx+%lx\n", p->io_base,
-            p->io.base, p->io.size, p->mem32.base, p->mem32.size, p->mem64.base,
-            p->mem64.size);
+    kprintf("pci: ecam %" K64 "x buses %u cf8 %u bars set %u\n", p->ecam,
+            p->buses, p->cf8, p->bars_set);
+    kprintf("pci: io at %" K64 "x: %" K64 "x+%" K64 "x mem32 %" K64 "x+%" K64
+            "x mem64 %" K64 "x+%" K64 "x\n",
+            p->io_base, p->io.base, p->io.size, p->mem32.base, p->mem32.size,
+            p->mem64.base, p->mem64.size);
 }
 
 static void test_ram(void)
@@ -136,7 +137,7 @@ static void test_timer(void)
         begin = arch_now_us();
         arch_wait(want);
         us = arch_now_us() - begin;
-        kprintf("timer: %u us asked, %lu us slept\n", want, us);
+        kprintf("timer: %u us asked, %" K64 "u us slept\n", want, us);
         /* the two clocks may differ by what a calibration can't see */
         check(us >= want - want / 50 && us < want + 1000000,
               "the timer wakes in time");
@@ -216,8 +217,9 @@ static void test_klib(void)
     check(!memcmp(buf, "12123456789", 11), "memmove up");
     memmove(buf, buf + 2, 9);
     check(!memcmp(buf, "123456789", 9), "memmove down");
-    kprintf("kprintf: [%5d|%-5d|%05d|%x|%08lx|%c|%s|%6s|%u]\n", -42, -42, -42,
-            0xbeefu, 0x123456789aul, 'c', "str", "pad", 4000000000u);
+    kprintf("kprintf: [%5d|%-5d|%05d|%x|%08" K64 "x|%c|%s|%6s|%u]\n", -42, -42,
+            -42, 0xbeefu, UINT64_C(0x123456789a), 'c', "str", "pad",
+            4000000000u);
     check(!karg("ab a=1", "c") && *karg("ab a=1", "a") == '1', "karg");
 }
 

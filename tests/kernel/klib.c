@@ -71,8 +71,9 @@ uint32_t karg_number(const char *line, const char *key, uint32_t other)
 struct spec {
     const struct ksink *to;
     unsigned width;
+    unsigned longs; /* how many l */
     bool left, zero;
-    char size; /* 0, 'l' for everything of 64 bits */
+    size_t size; /* of the argument */
 };
 
 static void pad(const struct ksink *to, char c, unsigned n)
@@ -128,10 +129,17 @@ static const char *read_spec(const char *f, const struct ksink *to,
     }
     for (; *f >= '0' && *f <= '9'; f++)
         sp->width = sp->width * 10 + (unsigned)(*f - '0');
-    /* every target is LP64: long, long long, size_t have 64 bits */
-    for (; *f == 'l' || *f == 'z' || *f == 'j' || *f == 't' || *f == 'h'; f++)
-        if (*f != 'h')
-            sp->size = 'l';
+    sp->size = sizeof(int);
+    for (;; f++) {
+        if (*f == 'l') /* long, then long long */
+            sp->size = sp->longs++ ? sizeof(long long) : sizeof(long);
+        else if (*f == 'z' || *f == 't')
+            sp->size = sizeof(size_t);
+        else if (*f == 'j')
+            sp->size = sizeof(intmax_t);
+        else if (*f != 'h')
+            break;
+    }
     return f;
 }
 
@@ -162,9 +170,12 @@ void kvformat(const struct ksink *to, const char *fmt, va_list ap)
 
             put_text(&c, 1, &sp);
         } else if (*fmt == 'd' || *fmt == 'i') {
-            put_signed(sp.size ? va_arg(ap, int64_t) : va_arg(ap, int), &sp);
+            put_signed(sp.size == sizeof(int64_t) ? va_arg(ap, int64_t)
+                                                  : va_arg(ap, int32_t),
+                       &sp);
         } else if (*fmt == 'u' || *fmt == 'x' || *fmt == 'X') {
-            put_number(sp.size ? va_arg(ap, uint64_t) : va_arg(ap, unsigned),
+            put_number(sp.size == sizeof(uint64_t) ? va_arg(ap, uint64_t)
+                                                   : va_arg(ap, uint32_t),
                        *fmt == 'u' ? 10 : 16, false, *fmt == 'X', &sp);
         } else if (*fmt == 'p') {
             kformat(to, "0x%lx", (unsigned long)(uintptr_t)va_arg(ap, void *));

@@ -26,6 +26,20 @@ const char *karg(const char *line, const char *key);
 /* The number behind "key=", decimal or 0x..., or `other` if there is none. */
 uint32_t karg_number(const char *line, const char *key, uint32_t other);
 
+/* The length modifier of a uint64_t: "%" K64 "x". */
+#if __SIZEOF_LONG__ == 8
+#define K64 "l"
+#else
+#define K64 "ll"
+#endif
+
+/* Registers of virtio and PCI are little-endian, whatever the CPU is. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define KLE32(v) (v)
+#else
+#define KLE32(v) __builtin_bswap32(v)
+#endif
+
 /* Where formatted text goes. */
 struct ksink {
     void (*put)(void *ctx, char c);

@@ -26,9 +26,14 @@ static struct disk disks[MAX_DISKS];
 static unsigned count;
 static uint64_t next_bar;
 
-static volatile uint32_t *reg32(uintptr_t addr)
+static uint32_t get32(uintptr_t addr)
 {
-    return (volatile uint32_t *)addr;
+    return KLE32(*(volatile uint32_t *)addr);
+}
+
+static void set32(uintptr_t addr, uint32_t val)
+{
+    *(volatile uint32_t *)addr = KLE32(val);
 }
 
 static volatile uint8_t *reg8(uintptr_t addr)
@@ -41,7 +46,7 @@ static uint32_t cfg_read(unsigned dev, unsigned off)
     const struct arch_pci *p = &arch_machine()->pci;
 
     if (p->ecam)
-        return *reg32((uintptr_t)p->ecam + (dev << 15 | off));
+        return get32((uintptr_t)p->ecam + (dev << 15 | off));
     arch_io_write(0xcf8, 4, 0x80000000u | dev << 11 | off);
     return arch_io_read(0xcfc, 4);
 }
@@ -51,7 +56,7 @@ static void cfg_write(unsigned dev, unsigned off, uint32_t val)
     const struct arch_pci *p = &arch_machine()->pci;
 
     if (p->ecam) {
-        *reg32((uintptr_t)p->ecam + (dev << 15 | off)) = val;
+        set32((uintptr_t)p->ecam + (dev << 15 | off), val);
         return;
     }
     arch_io_write(0xcf8, 4, 0x80000000u | dev << 11 | off);
@@ -66,8 +71,8 @@ static void heard(void *arg)
     if (d->pci) {
         isr = *reg8(d->isr); /* reading it lowers the line */
     } else {
-        isr = *reg32(d->isr);
-        *reg32(d->isr + 4) = isr;
+        isr = get32(d->isr);
+        set32(d->isr + 4, isr);
     }
     if (isr & 2)
         d->fired++;
@@ -90,11 +95,11 @@ static void start_mmio(struct disk *d)
 {
     static const uint8_t steps[] = {0, 3, 11, 15};
 
-    *reg32(d->regs + 0x24) = 1; /* feature word 1: VERSION_1 alone */
+    set32(d->regs + 0x24, 1); /* feature word 1: VERSION_1 alone */
     for (unsigned i = 0; i < sizeof steps; i++) {
-        *reg32(d->regs + 0x70) = steps[i];
+        set32(d->regs + 0x70, steps[i]);
         if (steps[i] == 3)
-            *reg32(d->regs + 0x20) = 1;
+            set32(d->regs + 0x20, 1);
     }
 }
 
@@ -105,8 +110,8 @@ static void start_pci(struct disk *d)
     for (unsigned i = 0; i < sizeof steps; i++) {
         *reg8(d->regs + 20) = steps[i];
         if (steps[i] == 3) {
-            *reg32(d->regs + 8) = 1;
-            *reg32(d->regs + 12) = 1;
+            set32(d->regs + 8, 1);
+            set32(d->regs + 12, 1);
         }
     }
 }
@@ -145,7 +150,8 @@ static void add_function(unsigned dev)
         cap = head >> 8 & 0xfc;
     }
     cfg_write(dev, 4, (cfg_read(dev, 4) & 0xffff) | 6);
-    kprintf("disk %u: pci 00:%02x bar %lx irq %u\n", count, dev, bar, irq);
+    kprintf("disk %u: pci 00:%02x bar %" K64 "x irq %u\n", count, dev, bar,
+            irq);
     start_pci(disk_add(regs, isr, true, irq));
 }
 
@@ -156,9 +162,10 @@ static void find_mmio(void)
     for (uint32_t i = 0; i < m->slots; i++) {
         uintptr_t at = (uintptr_t)m->base + (uintptr_t)i * m->stride;
 
-        if (*reg32(at) != VIRTIO_MAGIC || *reg32(at + 8) != 2)
+        if (get32(at) != VIRTIO_MAGIC || get32(at + 8) != 2)
             continue;
-        kprintf("disk %u: mmio %lx irq %u\n", count, at, m->irq + i);
+        kprintf("disk %u: mmio %" K64 "x irq %u\n", count, (uint64_t)at,
+                m->irq + i);
         start_mmio(disk_add(at, at + 0x60, false, m->irq + i));
     }
 }

@@ -30,8 +30,9 @@ from typing import Any, Callable, Mapping, Sequence
 
 Props = Mapping[str, Any]
 
-ARCHES = ("x86_64", "riscv64", "aarch64")
+ARCHES = ("x86_64", "riscv64", "aarch64", "i386", "arm", "riscv32", "m68k")
 BUSES = ("pci", "mmio")
+X86 = ("x86_64", "i386")
 TAIL = 2000  # characters of serial text in an error
 
 
@@ -102,7 +103,7 @@ class Qmp:
 
 class Vm:
     """One QEMU.  `bus` is where devices go unless they say otherwise: "pci",
-    or "mmio", which on x86_64 means the microvm machine."""
+    or "mmio", which on x86 means the microvm machine."""
 
     def __init__(self, arch: str, kernel: str, bus: str = "pci",
                  append: str = "", machine: str | None = None,
@@ -131,7 +132,7 @@ class Vm:
         self._count: dict[str, int] = {}
 
     def _default_machine(self) -> str:
-        if self.arch != "x86_64":
+        if self.arch not in X86:
             return "virt"
         return "q35" if self.bus == "pci" else "microvm"
 
@@ -158,6 +159,8 @@ class Vm:
             raise ValueError(f"{self.machine} has no virtio-mmio")
         if bus == "pci" and self.machine == "microvm":
             raise ValueError("microvm has no PCI here")
+        if bus == "pci" and self.arch == "m68k":
+            raise ValueError("m68k has no PCI")
         all_props = {"id": self.next_id(kind)}
         if bus == "pci":
             all_props["disable-legacy"] = "on"
@@ -213,8 +216,16 @@ class Vm:
         machine = dict(self.machine_opts)
         cmd = [f"qemu-system-{self.arch}", "-nodefaults", "-no-reboot",
                "-no-user-config"]
-        if self.arch == "riscv64":
+        if self.arch in ("riscv64", "riscv32"):
             cmd += ["-bios", "none"]
+        elif self.arch == "m68k":
+            cmd += ["-action", "panic=exit-failure"]
+        elif self.arch == "arm":
+            machine.setdefault("gic-version", 2)
+            # all of PCI below 4 GiB
+            machine.setdefault("highmem", False)
+            cmd += ["-cpu", "cortex-a15",
+                    "-semihosting-config", "enable=on,target=native"]
         elif self.arch == "aarch64":
             machine.setdefault("gic-version", 2)
             cmd += ["-cpu", "host" if self.accel == "kvm" else "cortex-a72",
@@ -345,8 +356,10 @@ class Vm:
 
     def _status_of(self, code: int) -> int:
         """QEMU's exit status for a guest's exit code, see arch.h."""
-        if self.arch == "x86_64":
+        if self.arch in X86:
             return (code + 16) << 1 | 1
+        if self.arch == "m68k":
+            return 1 if code else 0
         if self.arch == "aarch64" and self.accel != "tcg":
             return 0  # no semihosting: the printed line alone tells
         return code

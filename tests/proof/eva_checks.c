@@ -107,7 +107,7 @@ void check_pci(void)
 {
     const struct vdrv__pci_raw_bar raw = {{any32, any32}, {any32, any32}};
     struct vdrv__pci_cap cap = {any8, any8, any8, any8, any32, any32, any32};
-    struct vdrv_pci_region notify = {any64, 0, 16};
+    struct vdrv_pci_region notify = {any64, 0, 16, 0, 0};
     struct vdrv_pci_bar bar;
     uint32_t at = 0;
 

@@ -104,7 +104,7 @@ start64:
     mov     %eax, %fs
     mov     %eax, %gs
     mov     %ebp, %edi
-    call    x86_64_main
+    call    x86_main
 1:  hlt
     jmp     1b
 

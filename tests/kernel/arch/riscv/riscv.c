@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * riscv64 on QEMU's virt machine, M mode, no MMU.  Addresses and lines are
+ * RISC-V, 64 and 32 bits, on QEMU's virt machine, M mode, no MMU.  Addresses and lines are
  * those of the device tree that `-M virt,dumpdtb=` writes (QEMU 7.2); they have
  * been the same since 4.x.
  */
@@ -21,38 +21,36 @@
 #define MIE_MEIE   (1u << 11)
 #define MSTATUS_IE (1u << 3)
 
-#define CAUSE_IRQ  (1ull << 63)
+#define CAUSE_IRQ  ((uintptr_t)1 << (__riscv_xlen - 1))
 #define CAUSE_TIME (CAUSE_IRQ | 7)
 #define CAUSE_EXT  (CAUSE_IRQ | 11)
 
 #define CSR_READ(name)                                                         \
     __extension__({                                                            \
-        uint64_t v_;                                                           \
+        uintptr_t v_;                                                          \
         __asm__ volatile("csrr %0, " #name : "=r"(v_) : : "memory");           \
         v_;                                                                    \
     })
 #define CSR_SET(name, bits)                                                    \
-    __asm__ volatile("csrs " #name ", %0"                                      \
-                     :                                                         \
-                     : "r"((uint64_t)(bits))                                   \
-                     : "memor"                                                 \
-                       "y")
+    __asm__ volatile("csrs " #name ", %0" : : "r"((uintptr_t)(bits)) : "memor" \
+                                                                       "y")
 #define CSR_CLEAR(name, bits)                                                  \
-    __asm__ volatile("csrc " #name ", %0"                                      \
-                     :                                                         \
-                     : "r"((uint64_t)(bits))                                   \
-                     : "memor"                                                 \
-                       "y")
+    __asm__ volatile("csrc " #name ", %0" : : "r"((uintptr_t)(bits)) : "memor" \
+                                                                       "y")
 
-void riscv64_main(const void *fdt);
-void riscv64_trap(const uint64_t *frame);
+void riscv_main(const void *fdt);
+void riscv_trap(const uintptr_t *frame);
 
 extern char __image_end[];
 
 static char cmdline[1024];
 
 static struct arch_machine machine = {
+#if __riscv_xlen == 64
     .name = "riscv64 virt",
+#else
+    .name = "riscv32 virt",
+#endif
     .mmio = {.base = 0x10001000, .stride = 0x1000, .slots = 8, .irq = 1},
     .pci =
         {
@@ -61,7 +59,9 @@ static struct arch_machine machine = {
             .io_base = 0x3000000,
             .io = {0x1000, 0xf000},
             .mem32 = {0x40000000, 0x40000000},
+#if __riscv_xlen == 64
             .mem64 = {0x400000000, 0x400000000},
+#endif
         },
     .console_irq = 10,
     .irq_once = true,
@@ -90,7 +90,7 @@ const char *arch_cmdline(void)
 /* QEMU puts the device tree near the end of RAM: it stays out of the arena. */
 void arch_ram_free(void **start, size_t *size)
 {
-    uintptr_t end = fdt_ram_end(machine.fdt, (uintptr_t)__image_end);
+    uintptr_t end = (uintptr_t)fdt_ram_end(machine.fdt, (uintptr_t)__image_end);
     uintptr_t fdt = (uintptr_t)machine.fdt;
 
     if (fdt > (uintptr_t)__image_end && fdt < end)
@@ -124,9 +124,24 @@ _Noreturn void arch_exit(int code)
         __asm__ volatile("wfi");
 }
 
+/* A counter of 64 bits, in two halves where a register has 32. */
+#if __riscv_xlen == 64
+#define CSR_READ64(name) CSR_READ(name)
+#else
+#define CSR_READ64(name)                                                       \
+    __extension__({                                                            \
+        uint32_t hi_, lo_;                                                     \
+        do {                                                                   \
+            hi_ = CSR_READ(name##h);                                           \
+            lo_ = CSR_READ(name);                                              \
+        } while (hi_ != CSR_READ(name##h));                                    \
+        (uint64_t) hi_ << 32 | lo_;                                            \
+    })
+#endif
+
 static uint64_t now_ticks(void)
 {
-    return CSR_READ(time);
+    return CSR_READ64(time);
 }
 
 uint64_t arch_now_us(void)
@@ -136,7 +151,7 @@ uint64_t arch_now_us(void)
 
 uint64_t arch_cycles(void)
 {
-    return CSR_READ(minstret);
+    return CSR_READ64(minstret);
 }
 
 void arch_relax(void)
@@ -146,7 +161,9 @@ void arch_relax(void)
 
 static void timer_set(uint64_t ticks)
 {
-    *(volatile uint64_t *)(uintptr_t)MTIMECMP = ticks;
+    *reg32(MTIMECMP + 4) = ~0u; /* no moment in between is in the past */
+    *reg32(MTIMECMP) = (uint32_t)ticks;
+    *reg32(MTIMECMP + 4) = (uint32_t)(ticks >> 32);
 }
 
 void arch_irq_enable(void)
@@ -225,19 +242,19 @@ static void external_irq(void)
     }
 }
 
-static _Noreturn void fatal(uint64_t cause, const uint64_t *frame)
+static _Noreturn void fatal(uintptr_t cause, const uintptr_t *frame)
 {
-    kprintf("trap: mcause %lx mepc %lx mtval %lx\n", cause, frame[0],
-            CSR_READ(mtval));
+    kprintf("trap: mcause %zx mepc %zx mtval %zx\n", (size_t)cause,
+            (size_t)frame[0], (size_t)CSR_READ(mtval));
     for (unsigned i = 1; i < 32; i++)
-        kprintf("x%-2u %016lx%s", i, frame[i], i % 4 ? "  " : "\n");
+        kprintf("x%-2u %08zx%s", i, (size_t)frame[i], i % 4 ? "  " : "\n");
     kprintf("\n");
     arch_exit(ARCH_EXIT_TRAP);
 }
 
-void riscv64_trap(const uint64_t *frame)
+void riscv_trap(const uintptr_t *frame)
 {
-    uint64_t cause = CSR_READ(mcause);
+    uintptr_t cause = CSR_READ(mcause);
 
     if (cause == CAUSE_TIME)
         timer_set(~0ull);
@@ -247,7 +264,7 @@ void riscv64_trap(const uint64_t *frame)
         fatal(cause, frame);
 }
 
-void riscv64_main(const void *fdt)
+void riscv_main(const void *fdt)
 {
     if (fdt_size(fdt))
         machine.fdt = fdt;

@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * riscv64 virt, -bios none: QEMU enters here in M mode with the hart number in
+ * RISC-V virt, -bios none: QEMU enters here in M mode with the hart number in
  * a0 and the device tree in a1.  One hart runs, all others sleep for good.
  */
+#if __riscv_xlen == 64
+#define STORE sd
+#define LOAD  ld
+#define WORD  8
+#else
+#define STORE sw
+#define LOAD  lw
+#define WORD  4
+#endif
+
     .section .text.start, "ax"
     .globl _start
 _start:
@@ -16,11 +26,11 @@ _start:
     la      t0, __bss_start
     la      t1, __bss_end
 1:  bgeu    t0, t1, 2f
-    sd      zero, (t0)
-    addi    t0, t0, 8
+    STORE   zero, (t0)
+    addi    t0, t0, WORD
     j       1b
 2:  mv      a0, a1
-    call    riscv64_main
+    call    riscv_main
 park:
     wfi
     j       park
@@ -29,26 +39,26 @@ park:
     .text
     .balign 4
 trap_entry:
-    addi    sp, sp, -256
+    addi    sp, sp, -32*WORD
     .irp    n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24
-    sd      x\n, 8*\n(sp)
+    STORE   x\n, WORD*\n(sp)
     .endr
     .irp    n, 25,26,27,28,29,30,31
-    sd      x\n, 8*\n(sp)
+    STORE   x\n, WORD*\n(sp)
     .endr
-    addi    t0, sp, 256
-    sd      t0, 8*2(sp)
+    addi    t0, sp, 32*WORD
+    STORE   t0, WORD*2(sp)
     csrr    t0, mepc
-    sd      t0, 0(sp)
+    STORE   t0, 0(sp)
     mv      a0, sp
-    call    riscv64_trap
+    call    riscv_trap
     .irp    n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24
-    ld      x\n, 8*\n(sp)
+    LOAD    x\n, WORD*\n(sp)
     .endr
     .irp    n, 25,26,27,28,29,30,31
-    ld      x\n, 8*\n(sp)
+    LOAD    x\n, WORD*\n(sp)
     .endr
-    addi    sp, sp, 256
+    addi    sp, sp, 32*WORD
     mret
 
     .bss
