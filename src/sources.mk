@@ -28,8 +28,10 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	device/vdrv_net_rx.c \
 	device/vdrv_net_tx.c \
 	queue/vdrv_packed.c \
+	queue/vdrv_packed_in_order.c \
 	queue/vdrv_queue.c \
 	queue/vdrv_split.c \
+	queue/vdrv_split_in_order.c \
 	queue/vdrv_split_legacy.c \
 	trait/vdrv_base.c \
 	trait/vdrv_block.c \

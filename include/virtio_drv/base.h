@@ -144,9 +144,11 @@ static inline struct vdrv_seg vdrv_seg_dma(uint64_t dma, uint32_t len)
 #define VDRV_CHANGE_OTHER    0x80u /* something else in the configuration */
 
 /* How vdrv_arm() is to interrupt. */
-#define VDRV_ARM_OFF  0u /* not at all (a hint: one may still come) */
-#define VDRV_ARM_NEXT 1u /* at the next completion */
-#define VDRV_ARM_LATE 2u /* when about three quarters of what is out is done */
+#define VDRV_ARM_OFF   0u /* not at all (a hint: one may still come) */
+#define VDRV_ARM_NEXT  1u /* at the next completion */
+#define VDRV_ARM_LATE  2u /* when about three quarters of what is out is done */
+#define VDRV_ARM_SOON  3u /* when about a quarter is */
+#define VDRV_ARM_EMPTY 4u /* when all is */
 
 struct vdrv_device;
 
@@ -211,7 +213,7 @@ uint32_t vdrv_irq(struct vdrv_device *dev, uint32_t vector);
 int vdrv_poll(struct vdrv_device *dev, uint32_t queue, uint32_t budget);
 
 /*
- * Asks for an interrupt (VDRV_ARM_NEXT, _LATE) or for none (VDRV_ARM_OFF,
+ * Asks for an interrupt (VDRV_ARM_NEXT and others) or for none (VDRV_ARM_OFF,
  * which is how queues start).
  * Returns 1 when work is already there, which may then bring no interrupt:
  *     do vdrv_poll(dev, queue, 0); while (vdrv_arm(dev, queue, ...) == 1);

@@ -62,10 +62,33 @@ struct vdrv_queue_kind {
     void (*unmap)(struct vdrv_queue *q, uint32_t number);
     uint32_t align;   /* of ring memory, when more than 64 is needed */
     uint32_t lenient; /* a length above what was posted is cut, and counted */
+    /* Of an in-order layout: the one that runs without IN_ORDER. */
+    const struct vdrv_queue_kind *any_order;
 };
 
 extern const struct vdrv_queue_kind vdrv_queue_split;  /* 2.7 */
 extern const struct vdrv_queue_kind vdrv_queue_packed; /* 2.8 */
+
+/*
+ * The same for a device that uses buffers in the order they came (IN_ORDER:
+ * 2.7.9, 2.8.8), where one used element may stand for a batch.  Of a batch
+ * the device says the length of the last chain only.  The others "are assumed
+ * to have been used completely": their vdrv_used.len is all that was posted as
+ * writable.  So a device may not skip a chain that it filled in part, such as
+ * a short packet's, and lengths are as exact as without IN_ORDER.  A device
+ * that does skip it hands its caller old bytes of the caller's own buffer.
+ */
+extern const struct vdrv_queue_kind vdrv_queue_split_in_order;
+extern const struct vdrv_queue_kind vdrv_queue_packed_in_order;
+
+/*
+ * Features of the ring that a driver may accept with these two members of
+ * struct vdrv_queue_config: RING_PACKED and IN_ORDER as they say, and what
+ * needs nothing of the driver (ORDER_PLATFORM, NOTIFICATION_DATA,
+ * NOTIF_CONFIG_DATA, RING_RESET).  All are below bit 64. [any]
+ */
+uint64_t vdrv_queue_features(const struct vdrv_queue_kind *packed,
+                             const struct vdrv_queue_kind *in_order);
 
 /* How a queue is to be made. */
 struct vdrv_queue_config {
@@ -76,7 +99,11 @@ struct vdrv_queue_config {
     uint32_t vector;    /* VDRV_NO_VECTOR, or a vector of the transport's */
     uint32_t max_chain; /* descriptors of one chain at most, when the device
                            has such a limit; 0: the queue's size */
-    const struct vdrv_queue_kind *packed; /* NULL: split only */
+    /* NULL: split only; or &vdrv_queue_packed, &vdrv_queue_packed_in_order */
+    const struct vdrv_queue_kind *packed;
+    /* NULL; or &vdrv_queue_split_in_order: the device may use IN_ORDER, when
+       `packed` is NULL or in order, too */
+    const struct vdrv_queue_kind *in_order;
     void *work;       /* CPU memory, aligned as uint64_t; the queue's own */
     size_t work_size; /* bytes, at least vdrv_queue_work_size() */
 };
@@ -134,12 +161,18 @@ struct vdrv_queue {
     uint32_t avail_tag; /* AVAIL and USED as they are now written, */
     uint32_t used_tag;  /* and as they are in a used descriptor */
     uint32_t held_tag;  /* of the one at batch_at; 0: nothing was added */
+    /* Of an in-order ring. */
+    uint32_t done_at;    /* the chain to come back next */
+    uint32_t batch_left; /* chains of the batch that reap is in, */
+    uint32_t batch_len;  /* and the length of its last one */
     struct vdrv_notify notify;
     /* Seldom used from here. */
     struct vdrv_queue_stats stats;
     int32_t error; /* VDRV_OK, or why it is broken */
     uint32_t index;
     uint32_t indirect; /* entries of a table; 0: none */
+    uint32_t notify_data;
+    uint32_t order_platform;
     uint32_t vector;
     uint32_t max_chain;
     uint32_t dma_flags;
@@ -237,8 +270,9 @@ int vdrv_queue_reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max);
 
 /*
  * Asks for an interrupt, as vdrv_arm() does: 1 when completions are already
- * there, 0 when armed.  With VDRV_ARM_LATE, 1 only when the awaited one is
- * there. [queue]
+ * there, 0 when armed.  With EVENT_IDX and VDRV_ARM_SOON, _LATE or _EMPTY, 1
+ * only when the awaited one is there; without it they are VDRV_ARM_NEXT.
+ * [queue]
  */
 int vdrv_queue_arm(struct vdrv_queue *q, uint32_t mode);
 

@@ -41,7 +41,8 @@ struct vdrv_virtio_blk_config {
     uint32_t timeout_us; /* of blocking calls; 0: 30 s */
     uint32_t vectors;    /* interrupt vectors to use, when the transport has
                             some; 0: a line.  See vdrv_driver_use_vectors() */
-    const struct vdrv_queue_kind *packed; /* NULL: split rings only */
+    const struct vdrv_queue_kind *packed;   /* NULL: split rings only */
+    const struct vdrv_queue_kind *in_order; /* as in vdrv_queue_config */
     uint8_t require_platform; /* refuse a device without ACCESS_PLATFORM */
     uint8_t no_indirect;
     uint8_t no_event_idx;

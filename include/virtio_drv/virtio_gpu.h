@@ -53,7 +53,8 @@ struct vdrv_virtio_gpu_config {
     uint32_t timeout_us; /* of blocking calls; 0: 5 s */
     uint32_t vectors;    /* interrupt vectors to use, when the transport has
                             some; 0: a line.  See vdrv_driver_use_vectors() */
-    const struct vdrv_queue_kind *packed; /* NULL: split rings only */
+    const struct vdrv_queue_kind *packed;   /* NULL: split rings only */
+    const struct vdrv_queue_kind *in_order; /* as in vdrv_queue_config */
     uint8_t fixed_mode;     /* width x height, whatever the host suggests */
     uint8_t no_framebuffer; /* the caller brings all memory */
     uint8_t cursor;         /* reserve a cursor image (16 KiB) for each head */

@@ -79,8 +79,9 @@ struct vdrv_virtio_net_config {
                             some; 0: a line.  See vdrv_driver_use_vectors() */
     struct vdrv_net_pool *rx_pool[VDRV_VIRTIO_NET_PAIRS_MAX];
     struct vdrv_net_pool *tx_pool[VDRV_VIRTIO_NET_PAIRS_MAX];
-    const struct vdrv_queue_kind *packed; /* NULL: split rings only */
-    const struct vdrv_net_ctrl *ctrl;     /* NULL: no control queue */
+    const struct vdrv_queue_kind *packed;   /* NULL: split rings only */
+    const struct vdrv_queue_kind *in_order; /* as in vdrv_queue_config */
+    const struct vdrv_net_ctrl *ctrl;       /* NULL: no control queue */
     uint32_t rx_offloads; /* VDRV_NET_CAN_RX_* wanted; 0: none, so that every
                              checksum is complete */
     uint32_t tx_offloads; /* VDRV_NET_CAN_TX_TSO4, _TSO6, _UFO, _USO, _ECN

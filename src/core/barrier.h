@@ -33,6 +33,52 @@ static inline void vdrv__full_fence(void)
 #endif
 }
 
+/*
+ * ORDER_PLATFORM (6, 2.7.13.4.1): the device is hardware, and what orders CPUs
+ * among each other need not reach it.  On arm and aarch64 that makes a
+ * difference: C11's fences and release stores are for the inner shareable
+ * domain, a device may be in the outer one, so these three come in addition.
+ * Elsewhere they are nothing.  x86: stores, and loads, stay in order for
+ * whoever looks at write-back memory, and mfence (or a locked access) drains
+ * the store buffer.  riscv: `fence` with r and w orders main memory for harts
+ * and devices alike.  m68k: one CPU, in order.  Others: C11's full fence is
+ * the strongest there is (powerpc: sync; s390x: bcr).
+ */
+#if defined(__aarch64__) ||                                                    \
+    (defined(__arm__) && __ARM_ARCH >= 7 && !defined(__ARM_ARCH_7M__) &&       \
+     !defined(__ARM_ARCH_7EM__))
+#define VDRV__PLATFORM_DMB(on, kind)                                           \
+    do {                                                                       \
+        if (on)                                                                \
+            __asm__ volatile("dmb " kind ::: "memory");                        \
+    } while (0)
+#else
+#define VDRV__PLATFORM_DMB(on, kind) ((void)(on))
+#endif
+#if defined(__aarch64__)
+#define VDRV__DMB_LOADS "oshld"
+#else
+#define VDRV__DMB_LOADS "osh" /* ARMv7 has no other */
+#endif
+
+/* Before what is published. */
+static inline void vdrv__platform_publish(uint32_t on)
+{
+    VDRV__PLATFORM_DMB(on, "oshst");
+}
+
+/* After what was consumed. */
+static inline void vdrv__platform_consume(uint32_t on)
+{
+    VDRV__PLATFORM_DMB(on, VDRV__DMB_LOADS);
+}
+
+/* Beside the full fence. */
+static inline void vdrv__platform_fence(uint32_t on)
+{
+    VDRV__PLATFORM_DMB(on, "osh");
+}
+
 static inline uint16_t shared_load16(const struct le16 *p)
 {
 #if VDRV__HAVE_ATOMICS

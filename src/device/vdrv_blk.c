@@ -691,8 +691,7 @@ static void choose_features(const struct vdrv_virtio_blk_config *cfg,
         wanted[0] |= BIT(VIRTIO_F_INDIRECT_DESC);
     if (!cfg->no_event_idx)
         wanted[0] |= BIT(VIRTIO_F_EVENT_IDX);
-    if (cfg->packed != NULL)
-        wanted[0] |= BIT(VIRTIO_F_RING_PACKED);
+    wanted[0] |= vdrv_queue_features(cfg->packed, cfg->in_order);
     required[0] = BIT(VIRTIO_F_VERSION_1);
     required[1] = 0;
     if (cfg->require_platform)
@@ -772,6 +771,7 @@ static int make_lane(struct vdrv_virtio_blk *blk,
         .max_chain = segs,
         .vector = vdrv_driver_vector_of(&blk->drv, index),
         .packed = cfg->packed,
+        .in_order = cfg->in_order,
         .work = *work,
         .work_size = *left,
     };

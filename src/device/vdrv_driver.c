@@ -450,7 +450,7 @@ int vdrv_driver_arm(struct vdrv_driver *drv, uint32_t queue, uint32_t mode)
 {
     int err = vdrv_driver_check(drv, queue);
 
-    if (err == VDRV_OK && mode > VDRV_ARM_LATE)
+    if (err == VDRV_OK && mode > VDRV_ARM_EMPTY)
         err = VDRV_ERR_INVALID;
     return err != VDRV_OK ? err : vdrv_queue_arm(&drv->queue[queue].vq, mode);
 }

@@ -431,10 +431,8 @@ static const struct vdrv_driver_class gpu_class = {
 static int negotiate(struct vdrv_virtio_gpu *gpu, struct vdrv_transport *t)
 {
     const struct vdrv_virtio_gpu_config *cfg = &gpu->cfg;
-    uint64_t wanted[2] = {BIT(VIRTIO_F_VERSION_1) |
-                              BIT(VIRTIO_F_ACCESS_PLATFORM) |
-                              BIT(VIRTIO_F_ORDER_PLATFORM),
-                          0};
+    uint64_t wanted[2] = {
+        BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM), 0};
     uint64_t required[2] = {BIT(VIRTIO_F_VERSION_1), 0};
     int err;
 
@@ -447,8 +445,7 @@ static int negotiate(struct vdrv_virtio_gpu *gpu, struct vdrv_transport *t)
         wanted[0] |= BIT(VIRTIO_F_INDIRECT_DESC);
     if (cfg->no_event_idx == 0)
         wanted[0] |= BIT(VIRTIO_F_EVENT_IDX);
-    if (cfg->packed != NULL)
-        wanted[0] |= BIT(VIRTIO_F_RING_PACKED);
+    wanted[0] |= vdrv_queue_features(cfg->packed, cfg->in_order);
     if (cfg->require_platform != 0)
         required[0] |= BIT(VIRTIO_F_ACCESS_PLATFORM);
     err = vdrv_driver_begin(&gpu->drv, &gpu->display.dev, t, &gpu_class,
@@ -558,6 +555,7 @@ static int add_queue(struct vdrv_virtio_gpu *gpu, uint32_t index, uint32_t size,
         .indirect = gpu->cfg.no_indirect != 0 ? 0 : 2,
         .vector = vdrv_driver_vector_of(&gpu->drv, index),
         .packed = gpu->cfg.packed,
+        .in_order = gpu->cfg.in_order,
         .work = work,
         .work_size = work_size,
     };

@@ -358,8 +358,7 @@ static void choose_features(const struct vdrv_virtio_net_config *cfg,
         wanted[0] |= BIT(VIRTIO_F_INDIRECT_DESC);
     if (!cfg->no_event_idx)
         wanted[0] |= BIT(VIRTIO_F_EVENT_IDX);
-    if (cfg->packed != NULL)
-        wanted[0] |= BIT(VIRTIO_F_RING_PACKED);
+    wanted[0] |= vdrv_queue_features(cfg->packed, cfg->in_order);
     required[0] = BIT(VIRTIO_F_VERSION_1);
     required[1] = 0;
     if (cfg->require_platform)
@@ -473,6 +472,7 @@ static int make_queue(struct vdrv_virtio_net *nic,
         .indirect = chain,
         .vector = vdrv_driver_vector_of(&nic->drv, index),
         .packed = cfg->packed,
+        .in_order = cfg->in_order,
         .work = *work,
         .work_size = *left,
     };
@@ -506,6 +506,7 @@ static int make_control(struct vdrv_virtio_net *nic,
         .size = CONTROL_ENTRIES,
         .vector = vdrv_driver_vector_of(&nic->drv, queue),
         .packed = cfg->packed,
+        .in_order = cfg->in_order,
         .work = work,
         .work_size = left,
     };

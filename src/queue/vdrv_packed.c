@@ -18,20 +18,7 @@
 #include <virtio_drv/queue.h>
 
 #include "../core/barrier.h"
-#include "../spec/virtio_ring.h"
-#include "vdrv_queue_impl.h"
-
-#define CHAIN_MAPPED 1u /* in slot.chain: there are mappings to undo */
-#define DESC_BYTES   ((int32_t)sizeof(struct pvirtq_desc))
-
-#define TAG_NEXT     PVIRTQ_DESC_FLAG(VIRTQ_DESC_F_NEXT)
-#define TAG_WRITE    PVIRTQ_DESC_FLAG(VIRTQ_DESC_F_WRITE)
-#define TAG_INDIRECT PVIRTQ_DESC_FLAG(VIRTQ_DESC_F_INDIRECT)
-#define TAG_AVAIL    PVIRTQ_DESC_FLAG(PVIRTQ_DESC_F_AVAIL)
-#define TAG_USED     PVIRTQ_DESC_FLAG(PVIRTQ_DESC_F_USED)
-#define TAG_WRAP     (TAG_AVAIL | TAG_USED)
-#define TAG_ID       0xffffu
-#define EVENT_TAG(w) ((w) / PVIRTQ_EVENT_WRAP * TAG_AVAIL) /* its wrap bit */
+#include "vdrv_packed_impl.h"
 
 static size_t packed_layout(uint32_t size, size_t part[3])
 {
@@ -40,28 +27,6 @@ static size_t packed_layout(uint32_t size, size_t part[3])
     part[2] =
         (part[1] + sizeof(struct pvirtq_event_suppress) + 63) & ~(size_t)63;
     return part[2] + sizeof(struct pvirtq_event_suppress);
-}
-
-static inline struct pvirtq_desc *desc_at(const struct vdrv_queue *q,
-                                          ptrdiff_t at)
-{
-    return (struct pvirtq_desc *)(void *)((uint8_t *)q->desc_end + at);
-}
-
-static inline int32_t ring_bytes(const struct vdrv_queue *q)
-{
-    return (int32_t)q->size * DESC_BYTES;
-}
-
-/* `count` descriptors on from `at`; at the end, 2.8.1: the wrap bits flip. */
-static inline int32_t advance(const struct vdrv_queue *q, int32_t at,
-                              uint32_t count, uint32_t *tag)
-{
-    at += (int32_t)count * DESC_BYTES;
-    if (at < 0)
-        return at;
-    *tag ^= TAG_WRAP;
-    return at - ring_bytes(q);
 }
 
 /* Descriptors from one place to another; `some` when there is at least one. */
@@ -79,19 +44,6 @@ static uint32_t packed_room(const struct vdrv_queue *q)
 {
     return q->size - between(q, q->used_at, q->avail_at,
                              (uint16_t)(q->avail_idx - q->used_idx) != 0);
-}
-
-/*
- * How far a chain may go on from avail_at: to what is in use, or to where the
- * last descriptor of the ring begins, for the wrap is the general path's.
- * Kept at each change but when avail_at moves towards it.
- */
-static inline void set_limit(struct vdrv_queue *q)
-{
-    const int32_t used = q->used_at, avail = q->avail_at;
-    const bool some = (uint16_t)(q->avail_idx - q->used_idx) != 0;
-
-    q->stop_at = used > avail || (used == avail && some) ? used : -DESC_BYTES;
 }
 
 /* ---- Adding ------------------------------------------------------------- */
@@ -345,6 +297,14 @@ static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
 
 /* ---- Notifying ---------------------------------------------------------- */
 
+/* 2.8.14: a place as offset and wrap counter, which is one bit of its tag. */
+static inline uint32_t event_word(const struct vdrv_queue *q, int32_t at,
+                                  uint32_t tag, uint32_t bit)
+{
+    return (uint32_t)(at + ring_bytes(q)) / DESC_BYTES |
+           ((tag & bit) != 0 ? PVIRTQ_EVENT_WRAP : 0);
+}
+
 /*
  * 2.8.10: does the device want to hear of what was in [old, avail_at)?  All
  * of it in bytes.
@@ -368,7 +328,7 @@ static inline bool kick_wanted(const struct vdrv_queue *q, uint32_t event,
     return (uint32_t)passed < (uint32_t)added; /* below 0: not reached */
 }
 
-static int kick(struct vdrv_queue *q)
+ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool data)
 {
     const struct pvirtq_event_suppress *device = q->device;
     const uint32_t tag = q->held_tag;
@@ -377,16 +337,31 @@ static int kick(struct vdrv_queue *q)
     if (tag == 0)
         return 0;
     /* 2.8.20.1: what was filled in is seen before the flags of the head. */
+    vdrv__platform_publish(q->order_platform);
     shared_publish32(&desc_at(q, old)->tag, tag);
     q->held_tag = 0;
     q->batch_at = q->avail_at;
     q->published = (uint16_t)q->avail_idx;
     /* 2.8.20.2.1: they are seen before suppression is looked at. */
     vdrv__full_fence();
+    vdrv__platform_fence(q->order_platform);
     if (kick_wanted(q, shared_load32(&device->word), old))
-        return vdrv__queue_notify(q);
+        return data
+                   ? vdrv__queue_notify_data(
+                         q, event_word(q, q->avail_at, q->avail_tag, TAG_AVAIL))
+                   : vdrv__queue_notify(q);
     q->stats.suppressed++;
     return 0;
+}
+
+static int kick(struct vdrv_queue *q)
+{
+    return kick_with(q, false);
+}
+
+static int kick_data(struct vdrv_queue *q)
+{
+    return kick_with(q, true);
 }
 
 /* ---- Reaping ------------------------------------------------------------ */
@@ -440,6 +415,7 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
         bad = id >= q->size;
         if (unlikely(bad))
             break;
+        vdrv__platform_consume(q->order_platform);
         len = shared_load32(&d->len);
         s = &q->slot[id];
         if (unlikely(len >= s->limit)) {
@@ -515,7 +491,7 @@ static bool packed_pending(const struct vdrv_queue *q)
 }
 
 /* 2.8.9, 2.8.14. */
-static int packed_arm(struct vdrv_queue *q, uint32_t mode)
+uint32_t vdrv__packed_ask(struct vdrv_queue *q, uint32_t mode)
 {
     struct pvirtq_event_suppress *driver = q->driver;
     uint32_t ahead = 0, word = PVIRTQ_EVENT_FLAG(PVIRTQ_EVENT_ENABLE);
@@ -526,20 +502,23 @@ static int packed_arm(struct vdrv_queue *q, uint32_t mode)
         uint32_t tag = q->used_tag;
         int32_t at;
 
-        if (mode == VDRV_ARM_LATE)
-            ahead = between(q, q->used_at, q->batch_at,
-                            q->published != q->used_idx) *
-                    3u / 4u;
+        ahead = vdrv__queue_ahead(mode, between(q, q->used_at, q->batch_at,
+                                                q->published != q->used_idx));
         at = advance(q, q->used_at, ahead, &tag);
-        word = (uint32_t)(at + ring_bytes(q)) / DESC_BYTES |
-               ((tag & TAG_USED) != 0 ? PVIRTQ_EVENT_WRAP : 0) |
+        word = event_word(q, at, tag, TAG_USED) |
                PVIRTQ_EVENT_FLAG(PVIRTQ_EVENT_DESC);
     }
     shared_store32(&driver->word, word);
-    if (mode == VDRV_ARM_OFF)
-        return 0;
     vdrv__full_fence(); /* 2.8.21: the wish is seen before the ring is read */
-    return came_back(q, ahead);
+    vdrv__platform_fence(q->order_platform);
+    return ahead;
+}
+
+static int packed_arm(struct vdrv_queue *q, uint32_t mode)
+{
+    const uint32_t ahead = vdrv__packed_ask(q, mode);
+
+    return mode != VDRV_ARM_OFF && came_back(q, ahead);
 }
 
 static void packed_reset(struct vdrv_queue *q)
@@ -564,7 +543,7 @@ static void packed_reset(struct vdrv_queue *q)
         q->add = add_indirect;
     else if (q->max_chain < 3) /* the shapes do not look at it */
         q->add = add_any;
-    q->kick = kick;
+    q->kick = q->notify_data != 0 ? kick_data : kick;
     q->reap = q->map != NULL ? reap_mapped : reap;
 }
 

@@ -72,6 +72,29 @@ int vdrv__queue_notify(struct vdrv_queue *q)
     return 1;
 }
 
+/* 2.9: next_off and next_wrap are the upper half. */
+int vdrv__queue_notify_data(struct vdrv_queue *q, uint32_t next)
+{
+    q->stats.kicks++;
+    vdrv__reg_write(q->hal, q->notify.space, q->notify.addr, q->notify.width,
+                    (q->notify.value & 0xffffu) | next << 16);
+    return 1;
+}
+
+uint32_t vdrv__queue_ahead(uint32_t mode, uint32_t n)
+{
+    switch (mode) {
+    case VDRV_ARM_SOON:
+        return n / 4u;
+    case VDRV_ARM_LATE:
+        return n * 3u / 4u;
+    case VDRV_ARM_EMPTY:
+        return n != 0 ? n - 1u : 0;
+    default:
+        return 0;
+    }
+}
+
 int vdrv__queue_refuse(const struct vdrv_queue *q, uint64_t nsegs)
 {
     if (nsegs == 0)
@@ -418,6 +441,36 @@ static void set_window(struct vdrv_queue *q)
     }
 }
 
+uint64_t vdrv_queue_features(const struct vdrv_queue_kind *packed,
+                             const struct vdrv_queue_kind *in_order)
+{
+    uint64_t set = UINT64_C(1) << VIRTIO_F_ORDER_PLATFORM |
+                   UINT64_C(1) << VIRTIO_F_NOTIFICATION_DATA |
+                   UINT64_C(1) << VIRTIO_F_NOTIF_CONFIG_DATA |
+                   UINT64_C(1) << VIRTIO_F_RING_RESET;
+
+    if (packed != NULL)
+        set |= UINT64_C(1) << VIRTIO_F_RING_PACKED;
+    /* The device chooses the ring, so both must be able. */
+    if (in_order != NULL && (packed == NULL || packed->any_order != NULL))
+        set |= UINT64_C(1) << VIRTIO_F_IN_ORDER;
+    return set;
+}
+
+/* NULL: the configuration does not name what was negotiated. */
+static const struct vdrv_queue_kind *choose_kind(
+    const struct vdrv_transport *t, const struct vdrv_queue_config *cfg,
+    bool packed)
+{
+    const struct vdrv_queue_kind *kind = packed ? cfg->packed : cfg->in_order;
+
+    if (vdrv_feature(t->features, VIRTIO_F_IN_ORDER))
+        return kind != NULL && kind->any_order != NULL ? kind : NULL;
+    if (!packed)
+        return t->ring != NULL ? t->ring : &vdrv_queue_split;
+    return kind != NULL && kind->any_order != NULL ? kind->any_order : kind;
+}
+
 int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
                     const struct vdrv_queue_config *cfg)
 {
@@ -433,7 +486,8 @@ int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
         t->hal->dma_alloc == NULL || t->hal->dma_free == NULL)
         return VDRV_ERR_INVALID;
     packed = vdrv_feature(t->features, VIRTIO_F_RING_PACKED);
-    if (packed && cfg->packed == NULL)
+    q->kind = choose_kind(t, cfg, packed);
+    if (q->kind == NULL)
         return VDRV_ERR_INVALID;
     err = vdrv_queue_pick_size(t, cfg->index, cfg->size, packed);
     if (err <= 0)
@@ -446,10 +500,9 @@ int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
         q->max_chain = cfg->max_chain;
     q->transport = t;
     q->hal = t->hal;
-    q->kind = t->ring != NULL ? t->ring : &vdrv_queue_split;
-    if (packed)
-        q->kind = cfg->packed;
     q->event_idx = vdrv_feature(t->features, VIRTIO_F_EVENT_IDX);
+    q->notify_data = vdrv_feature(t->features, VIRTIO_F_NOTIFICATION_DATA);
+    q->order_platform = vdrv_feature(t->features, VIRTIO_F_ORDER_PLATFORM);
     q->dma_flags = vdrv_feature(t->features, VIRTIO_F_ACCESS_PLATFORM)
                        ? 0
                        : VDRV_DMA_PHYSICAL; /* 6.1 */

@@ -21,6 +21,15 @@
 /* Writes the doorbell; returns 1, for a tail call from kick. */
 int vdrv__queue_notify(struct vdrv_queue *q);
 
+/* The same with NOTIFICATION_DATA: offset and wrap counter of what is next. */
+int vdrv__queue_notify_data(struct vdrv_queue *q, uint32_t next);
+
+/*
+ * How many of the `n` entries that are out are to come back without an
+ * interrupt, before the one that brings it.
+ */
+uint32_t vdrv__queue_ahead(uint32_t mode, uint32_t n);
+
 /* Counts a broken rule and latches PROTOCOL; returns it. */
 int vdrv__queue_protocol(struct vdrv_queue *q, const char *rule);
 

@@ -15,10 +15,7 @@
 #include <virtio_drv/queue.h>
 
 #include "../core/barrier.h"
-#include "../spec/virtio_ring.h"
-#include "vdrv_queue_impl.h"
-
-#define CHAIN_MAPPED 0x8000u /* the chain has mappings to undo */
+#include "vdrv_split_impl.h"
 
 static struct le16 *used_event(const struct vdrv_queue *q)
 {
@@ -40,53 +37,6 @@ static size_t split_layout(uint32_t size, size_t part[3])
     part[1] = sizeof(struct virtq_desc) * size;
     part[2] = (part[1] + 6 + 2 * (size_t)size + 63) & ~(size_t)63;
     return part[2] + 6 + 8 * (size_t)size;
-}
-
-/*
- * Descriptors and slots are named by their offset in bytes, which is the same
- * for both: `at` is 16 times the number, as a link's upper bits give it.
- */
-#define AT(i)      ((uint32_t)(i) << 4)
-#define NUMBER(at) ((at) >> 4)
-
-_Static_assert(sizeof(struct vdrv_queue_slot) == sizeof(struct virtq_desc),
-               "one offset for both");
-
-static inline struct vdrv_queue_slot *slot_at(const struct vdrv_queue *q,
-                                              uint32_t at)
-{
-    return (struct vdrv_queue_slot *)(void *)((uint8_t *)q->slot + at);
-}
-
-static inline struct virtq_desc *desc_at(const struct vdrv_queue *q,
-                                         uint32_t at)
-{
-    return (struct virtq_desc *)(void *)((uint8_t *)q->desc + at);
-}
-
-static inline uint64_t link_to(uint32_t at)
-{
-    return VIRTQ_DESC_FLAG(VIRTQ_DESC_F_NEXT) | (uint64_t)at << 44;
-}
-
-static inline uint32_t link_next(uint64_t link)
-{
-    return (uint32_t)(link >> 44); /* no flag is that high */
-}
-
-static inline uint32_t chain_of(uint32_t tail_at, uint32_t count)
-{
-    return NUMBER(tail_at) | count << 16;
-}
-
-static inline uint32_t chain_tail(uint32_t chain)
-{
-    return AT(chain & 0x7fffu);
-}
-
-static inline uint32_t chain_count(uint32_t chain)
-{
-    return chain >> 16;
 }
 
 /* ---- Adding ------------------------------------------------------------- */
@@ -320,7 +270,7 @@ static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
 
 /* ---- Notifying ---------------------------------------------------------- */
 
-static int kick(struct vdrv_queue *q)
+ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool data)
 {
     struct virtq_avail *avail = q->driver;
     const struct virtq_used *used = q->device;
@@ -330,10 +280,12 @@ static int kick(struct vdrv_queue *q)
     if (old == new)
         return 0;
     /* 2.7.13.3.1: what was filled in is seen before the index. */
+    vdrv__platform_publish(q->order_platform);
     shared_publish16(&avail->idx, new);
     q->published = new;
     /* 2.7.13.4.1: the index is seen before suppression is looked at. */
     vdrv__full_fence();
+    vdrv__platform_fence(q->order_platform);
     if (q->event_idx != 0) { /* 2.7.10.1: did the batch pass the event? */
         const uint16_t event = shared_load16(avail_event(q));
 
@@ -341,10 +293,20 @@ static int kick(struct vdrv_queue *q)
     } else {
         wanted = (shared_load16(&used->flags) & VIRTQ_USED_F_NO_NOTIFY) == 0;
     }
-    if (wanted)
-        return vdrv__queue_notify(q);
+    if (wanted) /* 2.9: the 15 lower bits and the upper one of the index */
+        return data ? vdrv__queue_notify_data(q, new) : vdrv__queue_notify(q);
     q->stats.suppressed++;
     return 0;
+}
+
+static int kick(struct vdrv_queue *q)
+{
+    return kick_with(q, false);
+}
+
+static int kick_data(struct vdrv_queue *q)
+{
+    return kick_with(q, true);
 }
 
 /* ---- Reaping ------------------------------------------------------------ */
@@ -371,6 +333,7 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     if (unlikely(n > (uint16_t)(q->published - pos)))
         return vdrv__queue_protocol(q, "used index beyond what was offered; "
                                        "queue");
+    vdrv__platform_consume(q->order_platform);
     n = n < max ? n : max;
     for (end = pos + n; pos != end; pos++, out++) {
         const struct virtq_used_elem *e = &used->ring[pos & mask];
@@ -425,13 +388,13 @@ static int split_arm(struct vdrv_queue *q, uint32_t mode)
     } else if (mode == VDRV_ARM_OFF) { /* the flags stay 0: 2.7.7.1 */
         shared_store16(used_event(q), (uint16_t)(q->used_idx - 1));
     } else {
-        if (mode == VDRV_ARM_LATE)
-            ahead = (uint16_t)(q->published - q->used_idx) * 3u / 4u;
+        ahead = vdrv__queue_ahead(mode, (uint16_t)(q->published - q->used_idx));
         shared_store16(used_event(q), (uint16_t)(q->used_idx + ahead));
     }
     if (mode == VDRV_ARM_OFF)
         return 0;
     vdrv__full_fence(); /* 2.7.14: the wish is seen before the index is read */
+    vdrv__platform_fence(q->order_platform);
     return (uint16_t)(shared_load16(&used->idx) - q->used_idx) > ahead;
 }
 
@@ -463,7 +426,7 @@ static void split_reset(struct vdrv_queue *q)
         q->add = add_indirect;
     else if (q->max_chain < 3) /* the shapes do not look at it */
         q->add = add_any;
-    q->kick = kick;
+    q->kick = q->notify_data != 0 ? kick_data : kick;
     q->reap = q->map != NULL ? reap_mapped : reap;
 }
 

@@ -38,6 +38,8 @@ static void mmio_read_features(struct vdrv_transport *t, uint64_t features[2])
         else
             features[i / 2] |= word << 32;
     }
+    /* 2.9: there is no register to read such data from. */
+    features[0] &= ~(UINT64_C(1) << VIRTIO_F_NOTIF_CONFIG_DATA);
 }
 
 static void mmio_write_features(struct vdrv_transport *t,

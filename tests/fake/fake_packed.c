@@ -23,6 +23,7 @@
 struct fake_packed_used {
     uint16_t id, slots;
     uint32_t len;
+    bool whole; /* it was written completely */
 };
 
 struct fake_packed_state {
@@ -187,6 +188,17 @@ static bool packed_kick_wanted(struct fake_queue *q)
     if (q->flags_asked != DESC || !q->event_idx)
         return q->flags_asked != DISABLE;
     return p.slot < q->size && is_avail(q, p);
+}
+
+/* The slot that is not available, after all that are. */
+static bool packed_kick_next(struct fake_queue *q, uint16_t next)
+{
+    struct fake_packed_place p = q->packed->avail;
+    uint32_t n = q->packed->owned;
+
+    for (; n < q->size && is_avail(q, p); n++)
+        p = next_place(q, p);
+    return event_word(p) == next;
 }
 
 uint16_t fake_packed_driver_flags(struct fake_queue *q)
@@ -400,7 +412,8 @@ static void packed_push(struct fake_queue *q, const struct fake_chain *c,
 {
     struct fake_packed_state *p = q->packed;
 
-    p->pend[p->n_pend++] = (struct fake_packed_used){c->id, c->slots, len};
+    p->pend[p->n_pend++] =
+        (struct fake_packed_used){c->id, c->slots, len, len == c->wlen};
     q->next_used++;
 }
 
@@ -472,9 +485,16 @@ static bool packed_publish(struct fake_queue *q)
 
     if (p->n_pend == 0)
         return false;
-    for (uint16_t i = 0; i < p->n_pend; i++)
-        fake_packed_push_raw(q, p->pend[i].id, p->pend[i].len,
-                             p->pend[i].slots);
+    for (uint16_t i = 0, slots = 0; i < p->n_pend; i++) {
+        const struct fake_packed_used *u = &p->pend[i];
+
+        slots = (uint16_t)(slots + u->slots);
+        /* 2.8.8: a batch has one element, of its last list. */
+        if (q->in_order && q->batch && u->whole && i + 1 < p->n_pend)
+            continue;
+        fake_packed_push_raw(q, u->id, u->len, slots);
+        slots = 0;
+    }
     p->n_pend = 0;
     q->told_used = q->next_used;
     full_fence();
@@ -500,4 +520,5 @@ const struct fake_ring_ops fake_packed_ops = {
     .publish = packed_publish,
     .hint = packed_hint,
     .kick_wanted = packed_kick_wanted,
+    .kick_next = packed_kick_next,
 };

@@ -46,6 +46,9 @@ void fake_queue_reset(struct fake_queue *q)
     q->ring = NULL;
     q->next_avail = q->next_used = q->told_used = q->event_asked = 0;
     q->in_flight = 0;
+    q->batch_open = false;
+    q->next_desc = 0;
+    q->resetting = false;
 }
 
 void fake_queue_start(struct fake_queue *q)
@@ -54,6 +57,7 @@ void fake_queue_start(struct fake_queue *q)
 
     q->event_idx = fake_dev_has(d, FAKE_F_EVENT_IDX);
     q->indirect = fake_dev_has(d, FAKE_F_INDIRECT_DESC);
+    q->in_order = fake_dev_has(d, FAKE_F_IN_ORDER);
     queue_alloc(q);
     q->ring = fake_dev_has(d, FAKE_F_RING_PACKED) ? &fake_packed_ops
                                                   : &fake_split_ops;

@@ -69,6 +69,8 @@ struct fake_ring_ops {
     void (*hint)(struct fake_queue *q);
     /* A notification just came: was it asked for? */
     bool (*kick_wanted)(struct fake_queue *q);
+    /* Are that offset and wrap counter (2.9) what the driver has got to? */
+    bool (*kick_next)(struct fake_queue *q, uint16_t next);
 };
 
 extern const struct fake_ring_ops fake_split_ops;
@@ -104,6 +106,13 @@ struct fake_queue {
     bool manual;          /* the device does not work on it: the test pops */
     bool poison;          /* overwrite descriptors and ring slots once read */
     bool mute;            /* no interrupts, whatever the driver wants */
+    /* With IN_ORDER: one used element for as many chains as it may stand for:
+       all but the last were written completely. */
+    bool batch;
+    uint32_t reset_reads; /* reads until queue_reset is over */
+    bool reset_never;     /* it is never over */
+    bool reset_lies;      /* it is over, and the queue runs on */
+    bool reset_enabled;   /* it is over, and the queue is still enabled */
     /* ---- Counters --------------------------------------------------- */
     uint32_t kicks;          /* notifications */
     uint32_t needless_kicks; /* of these, not asked for (SPLIT-27, -31) */
@@ -113,7 +122,14 @@ struct fake_queue {
     /* ---- Ring state ------------------------------------------------- */
     const struct fake_ring_ops *ring;
     bool kicked;
-    bool event_idx, indirect;
+    bool event_idx, indirect, in_order;
+    bool resetting;
+    uint32_t reset_left;
+    uint32_t resets;   /* of this queue alone */
+    uint16_t batch_at; /* split: where the open batch has its element */
+    bool batch_open;
+    uint16_t next_desc;   /* split, in order: where the next chain starts */
+    uint32_t kick_next;   /* next_off and next_wrap of the last kick */
     uint16_t next_avail;  /* next entry to look at */
     uint16_t next_used;   /* next entry to write */
     uint16_t told_used;   /* used index as published */

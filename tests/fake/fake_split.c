@@ -137,6 +137,13 @@ static bool split_kick_wanted(struct fake_queue *q)
     return past != 0 && past <= q->size;
 }
 
+static bool split_kick_next(struct fake_queue *q, uint16_t next)
+{
+    uint8_t *avail = avail_area(q);
+
+    return avail && load16(avail + 2) == next;
+}
+
 /* ---- Taking a chain ------------------------------------------------- */
 
 static bool broken(struct fake_queue *q, const char *id, const char *what,
@@ -225,6 +232,27 @@ static bool enter_indirect(struct walk *w, uint64_t addr, uint32_t len,
     return w->table != NULL;
 }
 
+/*
+ * With IN_ORDER a table is used from its start to its end, the ring's around
+ * (SPLIT-07, SPLIT-08, SPLIT-13).
+ */
+static bool in_sequence(struct walk *w, uint16_t next, bool more)
+{
+    struct fake_queue *q = w->q;
+    uint32_t after = w->at + 1;
+
+    if (!q->in_order)
+        return true;
+    if (!w->indirect) {
+        after &= q->size - 1u;
+        q->next_desc = (uint16_t)after;
+    }
+    if (more && next != after)
+        return broken(q, w->indirect ? "SPLIT-13" : "SPLIT-07",
+                      "next is out of order", next);
+    return true;
+}
+
 /* One descriptor; `*more` says that the walk goes on. */
 static bool walk_one(struct walk *w, bool *more)
 {
@@ -239,6 +267,8 @@ static bool walk_one(struct walk *w, bool *more)
     if (w->q->poison)
         memset(p, FAKE_POISON, DESC_BYTES);
     *more = true;
+    if (!in_sequence(w, next, flags & FAKE_DESC_NEXT))
+        return false;
     if (flags & ~(FAKE_DESC_NEXT | FAKE_DESC_WRITE | FAKE_DESC_INDIRECT))
         return broken(w->q, "SPLIT-34", "unknown descriptor flags", flags);
     if (flags & FAKE_DESC_INDIRECT)
@@ -278,6 +308,8 @@ static bool walk_chain(struct fake_queue *q, uint16_t head,
     w.slot = &q->slot[head];
     if (w.slot->out)
         return broken(q, "BASIC-41", "head is with the device", head);
+    if (q->in_order && head != q->next_desc)
+        return broken(q, "SPLIT-08", "head is out of order", head);
     while (more)
         if (!walk_one(&w, &more)) {
             release(q, head);
@@ -359,10 +391,15 @@ static void split_release(struct fake_queue *q, const struct fake_chain *c)
     release(q, c->id);
 }
 
+/* 2.7.9: a batch has one element, its first, of the last chain's. */
 static void split_push(struct fake_queue *q, const struct fake_chain *c,
                        uint32_t len)
 {
-    fake_split_push_raw(q, c->id, len);
+    if (!q->batch_open)
+        q->batch_at = q->next_used;
+    q->next_used++;
+    fake_split_rewrite(q, q->batch_at, c->id, len);
+    q->batch_open = q->in_order && q->batch && len == c->wlen;
 }
 
 void fake_split_set_used_idx(struct fake_queue *q, uint16_t idx)
@@ -382,6 +419,7 @@ static bool split_publish(struct fake_queue *q)
         return false;
     fake_split_set_used_idx(q, now);
     q->told_used = now;
+    q->batch_open = false;
     full_fence();
     if (!q->event_idx)
         return !(load16(avail) & 1);
@@ -434,4 +472,5 @@ const struct fake_ring_ops fake_split_ops = {
     .publish = split_publish,
     .hint = split_hint,
     .kick_wanted = split_kick_wanted,
+    .kick_next = split_kick_next,
 };

@@ -440,12 +440,25 @@ size_t fake_dev_pending(const struct fake_dev *d)
     return d->n_pending;
 }
 
+/* With IN_ORDER a queue's requests come back as they went. */
+static size_t oldest_of(const struct fake_dev *d, const struct fake_queue *q)
+{
+    size_t i = 0;
+
+    while (d->pending[i].q != q)
+        i++;
+    return i;
+}
+
 /* Serves the i-th and takes it off the list; the used index comes later. */
 static void complete_one(struct fake_dev *d, size_t i)
 {
-    struct fake_chain c = d->pending[i];
+    struct fake_chain c;
     uint32_t len;
 
+    if (fake_dev_has(d, FAKE_F_IN_ORDER))
+        i = oldest_of(d, d->pending[i].q);
+    c = d->pending[i];
     memmove(&d->pending[i], &d->pending[i + 1],
             (d->n_pending - i - 1) * sizeof(*d->pending));
     d->n_pending--;
@@ -516,6 +529,18 @@ static void dev_step(void *arg)
         d->ops->step(d);
 }
 
+/* 2.9: with NOTIFICATION_DATA the upper half says how far the driver got. */
+static void check_next(struct fake_dev *d, struct fake_queue *q, uint32_t value)
+{
+    if (!fake_dev_has(d, FAKE_F_NOTIFICATION_DATA))
+        return;
+    q->kick_next = value >> 16;
+    if (!q->ring->kick_next(q, (uint16_t)(value >> 16)))
+        fake_violation(
+            d->f, fake_dev_has(d, FAKE_F_RING_PACKED) ? "BASIC-25" : "BASIC-24",
+            "%s queue %u: kick data %#x", d->name, q->index, value);
+}
+
 static void kick_checks(struct fake_dev *d, const struct fake_queue *q,
                         uint32_t value)
 {
@@ -541,6 +566,7 @@ void fake_dev_kick(struct fake_dev *d, uint32_t index, uint32_t value)
         return;
     q->kicks++;
     q->kick_value = value;
+    check_next(d, q, value);
     if (!q->ring->kick_wanted(q))
         q->needless_kicks++;
     q->kicked = true;

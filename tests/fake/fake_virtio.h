@@ -155,7 +155,8 @@ void fake_dev_spurious_irq(struct fake_dev *d);
 void fake_dev_collect(struct fake_dev *d);
 /* Requests that are held. */
 size_t fake_dev_pending(const struct fake_dev *d);
-/* Completes the i-th of them, or all; publishes and interrupts. */
+/* Completes the i-th of them (with IN_ORDER the oldest of its queue), or all;
+   publishes and interrupts. */
 void fake_dev_release(struct fake_dev *d, size_t i);
 void fake_dev_release_all(struct fake_dev *d);
 /* The i-th will never complete (before a reset). */

@@ -66,6 +66,7 @@ static inline void rig_machine(struct rig *g, const struct opts *o)
     fake_net_init(&g->dev, &g->f, &o->dev);
     fake_mmio_init(&g->slot, &g->f, &g->dev.dev, SLOT, 0);
     fake_dev_offer(&g->dev.dev, FAKE_F_RING_PACKED, o->cfg.packed != NULL);
+    fake_dev_offer(&g->dev.dev, FAKE_F_IN_ORDER, o->cfg.in_order != NULL);
     for (uint32_t i = 0; i < BUFS; i++)
         buf_reset(&g->buf[i], o->headroom);
 }

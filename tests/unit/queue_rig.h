@@ -22,19 +22,27 @@ struct way {
     bool indirect;
     bool event;
     bool packed;
+    bool in_order; /* and one used element for a batch */
 };
 
-#define RING_WAYS(packed)                                                      \
-    {FAKE_DIRECT, false, false, packed}, {FAKE_DIRECT, false, true, packed},   \
-        {FAKE_DIRECT, true, false, packed}, {FAKE_DIRECT, true, true, packed}, \
-        {FAKE_MAPPED, false, false, packed},                                   \
-        {FAKE_MAPPED, false, true, packed},                                    \
-        {FAKE_MAPPED, true, false, packed},                                    \
+#define RING_WAYS(packed, in_order)                                            \
+    {FAKE_DIRECT, false, false, packed, in_order},                             \
+        {FAKE_DIRECT, false, true, packed, in_order},                          \
+        {FAKE_DIRECT, true, false, packed, in_order},                          \
+        {FAKE_DIRECT, true, true, packed, in_order},                           \
+        {FAKE_MAPPED, false, false, packed, in_order},                         \
+        {FAKE_MAPPED, false, true, packed, in_order},                          \
+        {FAKE_MAPPED, true, false, packed, in_order},                          \
     {                                                                          \
-        FAKE_MAPPED, true, true, packed                                        \
+        FAKE_MAPPED, true, true, packed, in_order                              \
     }
 
-static const struct way ways[] = {RING_WAYS(false), RING_WAYS(true)};
+static const struct way ways[] = {
+    RING_WAYS(false, false),
+    RING_WAYS(true, false),
+    RING_WAYS(false, true),
+    RING_WAYS(true, true),
+};
 
 #define N_WAYS      (sizeof(ways) / sizeof(ways[0]))
 #define FOR_WAYS(w) for (const struct way *w = ways; w < ways + N_WAYS; w++)
@@ -89,17 +97,22 @@ static inline void rig_begin(struct queue_rig *g, const struct way *w,
     fake_dev_offer(&g->dev, FAKE_F_INDIRECT_DESC, w->indirect);
     fake_dev_offer(&g->dev, FAKE_F_EVENT_IDX, w->event);
     fake_dev_offer(&g->dev, FAKE_F_RING_PACKED, w->packed);
+    fake_dev_offer(&g->dev, FAKE_F_IN_ORDER, w->in_order);
     g->dev.offered[0] |= o->offer;
     g->dq = fake_dev_add_queue(&g->dev, o->max ? o->max : 8);
     g->dq->manual = true;
+    g->dq->batch = true;
     fake_mmio_init(&g->slot, &g->f, &g->dev, QUEUE_SLOT, 0);
     CHECK_EQ(vdrv_mmio_probe(&g->mmio, &g->f.hal, QUEUE_SLOT, 0x200), VDRV_OK);
     g->t = &g->mmio.transport;
     g->wanted[0] = BIT64(32) | BIT64(28) | BIT64(29) | o->want |
-                   (w->packed ? BIT64(34) : 0);
+                   (w->packed ? BIT64(34) : 0) | (w->in_order ? BIT64(35) : 0);
     CHECK_EQ(vdrv_transport_begin(g->t, g->wanted, g->required, NULL, 0),
              VDRV_OK);
-    g->cfg.packed = w->packed ? &vdrv_queue_packed : NULL;
+    if (w->packed)
+        g->cfg.packed =
+            w->in_order ? &vdrv_queue_packed_in_order : &vdrv_queue_packed;
+    g->cfg.in_order = w->in_order ? &vdrv_queue_split_in_order : NULL;
     g->cfg.size = o->size;
     g->cfg.indirect = o->indirect ? o->indirect : 4;
     g->cfg.vector = VDRV_NO_VECTOR;

@@ -13,16 +13,22 @@ static uint8_t big[1 << 20], back[1 << 20];
 /* Ways to run the same disk. */
 struct variant {
     uint32_t mode;
-    uint8_t no_indirect, no_event, packed;
+    uint8_t no_indirect, no_event, packed, in_order;
 };
 
 static const struct variant variants[] = {
-    {FAKE_DIRECT, 0, 0, 0}, {FAKE_DIRECT, 1, 0, 0}, {FAKE_DIRECT, 0, 1, 0},
-    {FAKE_DIRECT, 1, 1, 0}, {FAKE_MAPPED, 0, 0, 0}, {FAKE_MAPPED, 1, 0, 0},
-    {FAKE_MAPPED, 0, 1, 0}, {FAKE_MAPPED, 1, 1, 0}, {FAKE_WINDOW, 0, 0, 0},
-    {FAKE_WINDOW, 1, 1, 0}, {FAKE_DIRECT, 0, 0, 1}, {FAKE_DIRECT, 1, 0, 1},
-    {FAKE_DIRECT, 1, 1, 1}, {FAKE_MAPPED, 0, 0, 1}, {FAKE_MAPPED, 1, 1, 1},
-    {FAKE_WINDOW, 1, 0, 1},
+    {FAKE_DIRECT, 0, 0, 0, 0}, {FAKE_DIRECT, 1, 0, 0, 0},
+    {FAKE_DIRECT, 0, 1, 0, 0}, {FAKE_DIRECT, 1, 1, 0, 0},
+    {FAKE_MAPPED, 0, 0, 0, 0}, {FAKE_MAPPED, 1, 0, 0, 0},
+    {FAKE_MAPPED, 0, 1, 0, 0}, {FAKE_MAPPED, 1, 1, 0, 0},
+    {FAKE_WINDOW, 0, 0, 0, 0}, {FAKE_WINDOW, 1, 1, 0, 0},
+    {FAKE_DIRECT, 0, 0, 1, 0}, {FAKE_DIRECT, 1, 0, 1, 0},
+    {FAKE_DIRECT, 1, 1, 1, 0}, {FAKE_MAPPED, 0, 0, 1, 0},
+    {FAKE_MAPPED, 1, 1, 1, 0}, {FAKE_WINDOW, 1, 0, 1, 0},
+    {FAKE_DIRECT, 0, 0, 0, 1}, {FAKE_DIRECT, 1, 1, 0, 1},
+    {FAKE_MAPPED, 0, 1, 0, 1}, {FAKE_WINDOW, 1, 0, 0, 1},
+    {FAKE_DIRECT, 1, 0, 1, 1}, {FAKE_DIRECT, 0, 1, 1, 1},
+    {FAKE_MAPPED, 1, 0, 1, 1}, {FAKE_WINDOW, 0, 0, 1, 1},
 };
 
 #define FOR_VARIANTS(v)                                                        \
@@ -36,11 +42,20 @@ static bool up_variant(struct disk_rig *g, const struct variant *v,
     o.drv.no_indirect = v->no_indirect;
     o.drv.no_event_idx = v->no_event;
     o.drv.packed = v->packed ? &vdrv_queue_packed : NULL;
+    if (v->in_order) {
+        o.drv.in_order = &vdrv_queue_split_in_order;
+        o.drv.packed = v->packed ? &vdrv_queue_packed_in_order : NULL;
+    }
     disk_machine(g, &o);
     fake_dev_offer(&g->dev.dev, FAKE_F_RING_PACKED, true);
+    fake_dev_offer(&g->dev.dev, FAKE_F_IN_ORDER, true);
+    fake_dev_offer(&g->dev.dev, FAKE_F_NOTIFICATION_DATA, v->no_event);
+    for (uint16_t i = 0; i < g->dev.dev.n_queues; i++)
+        g->dev.dev.queue[i].batch = true;
     CHECK_EQ(disk_probe(g), VDRV_OK);
     CHECK_EQ(disk_init(g), VDRV_OK);
     CHECK_EQ(fake_dev_has(&g->dev.dev, FAKE_F_RING_PACKED), v->packed);
+    CHECK_EQ(fake_dev_has(&g->dev.dev, FAKE_F_IN_ORDER), v->in_order);
     return check_failures == 0;
 }
 

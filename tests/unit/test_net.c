@@ -51,7 +51,8 @@ static void accepts_only_what_it_does(void)
         1ull << FAKE_NET_F_MAC | 1ull << FAKE_NET_F_STATUS |
         1ull << FAKE_NET_F_SPEED_DUPLEX | 1ull << FAKE_F_VERSION_1 |
         1ull << FAKE_F_ACCESS_PLATFORM | 1ull << FAKE_F_INDIRECT_DESC |
-        1ull << FAKE_F_EVENT_IDX;
+        1ull << FAKE_F_EVENT_IDX | 1ull << FAKE_F_ORDER_PLATFORM |
+        1ull << FAKE_F_NOTIFICATION_DATA | 1ull << FAKE_F_RING_RESET;
     struct rig *g = malloc(sizeof(*g));
     const struct opts o = {0};
 
@@ -1752,12 +1753,15 @@ static void random_round(struct rig *g, uint8_t *where, uint32_t *sent)
 
 static void random_traffic(void)
 {
-    for (uint32_t k = 0; k < 16; k++) {
+    for (uint32_t k = 0; k < 32; k++) {
+        const struct vdrv_queue_kind *const packed =
+            k < 16 ? &vdrv_queue_packed : &vdrv_queue_packed_in_order;
         const struct opts o = {
             .headroom = (k & 1) != 0 ? 34 : 0,
             .cfg.rx_headroom = (k & 3) == 3,
             .cfg.no_indirect = (k & 4) != 0,
-            .cfg.packed = (k & 8) != 0 ? &vdrv_queue_packed : NULL,
+            .cfg.packed = (k & 8) != 0 ? packed : NULL,
+            .cfg.in_order = k < 16 ? NULL : &vdrv_queue_split_in_order,
             .cfg.queue_size = (k & 8) != 0 ? 13 : QUEUE,
             .machine.mode = k % 3,
             .machine.seed = check_seed_value + k,
@@ -1767,6 +1771,9 @@ static void random_traffic(void)
         uint32_t sent = 0;
 
         CHECK_EQ(fake_dev_has(&g->dev.dev, FAKE_F_RING_PACKED), (k & 8) != 0);
+        CHECK_EQ(fake_dev_has(&g->dev.dev, FAKE_F_IN_ORDER), k >= 16);
+        for (uint16_t i = 0; i < g->dev.dev.n_queues; i++)
+            g->dev.dev.queue[i].batch = true;
         g->dev.dev.complete = FAKE_COMPLETE_RANDOM;
         g->dev.dev.per_step = 3;
         for (int i = 0; i < 4000 && check_failures == 0; i++)

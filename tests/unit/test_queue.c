@@ -146,7 +146,7 @@ static void test_init_invalid(void)
 
 static void ring_memory(uint32_t max, bool packed)
 {
-    struct way w = {FAKE_DIRECT, true, true, packed};
+    struct way w = {FAKE_DIRECT, true, true, packed, false};
     struct queue_opts o = {.max = (uint16_t)max, .indirect = 2};
     struct queue_rig g;
 
@@ -378,10 +378,10 @@ static void test_seg_mapped(void)
 /* Scattered memory: one segment becomes runs, and comes back as one. */
 static void test_scattered(void)
 {
-    struct way two[] = {{FAKE_MAPPED, false, true, false},
-                        {FAKE_MAPPED, true, true, false},
-                        {FAKE_MAPPED, false, true, true},
-                        {FAKE_MAPPED, true, true, true}};
+    struct way two[] = {{FAKE_MAPPED, false, true, false, false},
+                        {FAKE_MAPPED, true, true, false, false},
+                        {FAKE_MAPPED, false, true, true, false},
+                        {FAKE_MAPPED, true, true, true, false}};
 
     for (int i = 0; i < 4; i++)
         for (uint32_t run = 1; run <= 40; run += 13) {
@@ -419,10 +419,10 @@ static void test_scattered(void)
 /* More runs than the ring will ever hold, and more than it holds now. */
 static void test_scattered_too_much(void)
 {
-    struct way two[] = {{FAKE_MAPPED, false, true, false},
-                        {FAKE_MAPPED, true, true, false},
-                        {FAKE_MAPPED, false, true, true},
-                        {FAKE_MAPPED, true, true, true}};
+    struct way two[] = {{FAKE_MAPPED, false, true, false, false},
+                        {FAKE_MAPPED, true, true, false, false},
+                        {FAKE_MAPPED, false, true, true, false},
+                        {FAKE_MAPPED, true, true, true, false}};
 
     for (int i = 0; i < 4; i++) {
         struct queue_opts o = {.machine = {.max_run = 16}};
@@ -445,7 +445,7 @@ static void test_scattered_too_much(void)
 static void test_window(void)
 {
     for (int ind = 0; ind < 4; ind++) {
-        struct way w = {FAKE_WINDOW, ind & 1, true, ind >> 1};
+        struct way w = {FAKE_WINDOW, ind & 1, true, ind >> 1, false};
         struct queue_rig g;
         struct vdrv_seg seg;
         uint64_t dma;
@@ -526,11 +526,11 @@ static void kick_sweep(const struct way *w)
         for (unsigned i = 0; i < n; i++)
             REQUIRE(fake_queue_pop(g.dq, &c[i]));
         for (unsigned i = 0; i < n; i++)
-            fake_queue_push(g.dq, &c[n - 1 - i], 64);
+            fake_queue_push(g.dq, &c[w->in_order ? i : n - 1 - i], 64);
         fake_queue_publish(g.dq);
         REQUIRE(vdrv_queue_reap(&g.q, u, 8) == (int)n);
         for (unsigned i = 0; i < n; i++)
-            CHECK(u[i].cookie == rig_mem + n - 1 - i);
+            CHECK(u[i].cookie == rig_mem + (w->in_order ? i : n - 1 - i));
         idx += n;
         if (check_failures > 20)
             break;
@@ -550,7 +550,7 @@ static void test_kick(void)
 /* Every (event, old, new) near the wrap, on the indices the ring really has. */
 static void test_kick_wrap_exhaustive(void)
 {
-    struct way w = {FAKE_DIRECT, false, true, false};
+    struct way w = {FAKE_DIRECT, false, true, false, false};
     struct queue_rig g;
     struct fake_chain c;
     struct vdrv_used u;
@@ -632,7 +632,7 @@ static void test_packed_kick_exhaustive(void)
 {
     for (uint16_t size = 1; size <= 9; size++)
         for (int event_idx = 0; event_idx < 2; event_idx++) {
-            struct way w = {FAKE_DIRECT, false, event_idx, true};
+            struct way w = {FAKE_DIRECT, false, event_idx, true, false};
             struct queue_opts o = {.max = size};
             struct queue_rig g;
 
@@ -675,7 +675,7 @@ static void test_packed_large(void)
     static const uint16_t size[] = {1000, 32767, 32768};
 
     for (int i = 0; i < 3; i++) {
-        struct way w = {FAKE_DIRECT, false, true, true};
+        struct way w = {.event = true, .packed = true};
         struct queue_opts o = {.max = size[i]};
         struct fake_chain *c = calloc(size[i], sizeof(*c));
         struct vdrv_used u;
@@ -782,41 +782,54 @@ static void test_arm(void)
     }
 }
 
-/* LATE answers 1 only when the awaited completion is there. */
-static void arm_late(bool packed)
+/*
+ * The postponed modes answer 1 only when the awaited completion is there, and
+ * bring one interrupt otherwise: after a quarter, three quarters, or all.
+ */
+static void arm_postponed(const struct way *w, uint32_t mode, unsigned n,
+                          unsigned done)
 {
-    struct way w = {FAKE_DIRECT, false, true, packed};
+    const unsigned ahead = mode == VDRV_ARM_SOON   ? n / 4
+                           : mode == VDRV_ARM_LATE ? n * 3 / 4
+                                                   : n - 1;
+    struct queue_rig g;
+    struct fake_chain c[8];
+    struct vdrv_used u[8];
+    uint32_t before;
+    int r;
 
-    for (unsigned n = 1; n <= 8; n++) {
-        for (unsigned done = 0; done <= n; done++) {
-            struct queue_rig g;
-            struct fake_chain c[8];
-            struct vdrv_used u[8];
-            uint32_t before;
-            int r;
-
-            if (rig_up(&g, &w, NULL))
-                return;
-            rig_offer(&g, n, 1, 0, c);
-            for (unsigned i = 0; i < done; i++)
-                fake_queue_done(g.dq, &c[i], 0);
-            r = vdrv_queue_arm(&g.q, VDRV_ARM_LATE);
-            CHECK_EQ(r, done > n * 3 / 4);
-            before = g.dq->irqs;
-            for (unsigned i = done; i < n; i++)
-                fake_queue_done(g.dq, &c[i], 0);
-            if (r == 0)
-                CHECK_EQ(g.dq->irqs, before + 1);
-            CHECK_EQ(vdrv_queue_reap(&g.q, u, 8), n);
-            rig_down(&g, 0);
-        }
+    if (rig_up(&g, w, NULL))
+        return;
+    rig_offer(&g, n, 1, 0, c);
+    for (unsigned i = 0; i < done; i++)
+        fake_queue_done(g.dq, &c[i], 0);
+    r = vdrv_queue_arm(&g.q, mode);
+    CHECK_EQ(r, done > (w->event ? ahead : 0));
+    before = g.dq->irqs;
+    for (unsigned i = done; i < n; i++) {
+        CHECK_EQ(g.dq->irqs, r == 0 && i > ahead && w->event ? before + 1
+                             : w->event                      ? before
+                                                             : g.dq->irqs);
+        fake_queue_done(g.dq, &c[i], 0);
     }
+    if (r == 0)
+        CHECK(w->event ? g.dq->irqs == before + 1 : g.dq->irqs > before);
+    CHECK_EQ(vdrv_queue_reap(&g.q, u, 8), n);
+    rig_down(&g, 0);
 }
 
-static void test_arm_late(void)
+static void test_arm_postponed(void)
 {
-    arm_late(false);
-    arm_late(true);
+    static const uint32_t mode[] = {VDRV_ARM_SOON, VDRV_ARM_LATE,
+                                    VDRV_ARM_EMPTY};
+
+    FOR_WAYS_IF(w, w->mode == FAKE_DIRECT && !w->indirect)
+    {
+        for (unsigned m = 0; m < 3; m++)
+            for (unsigned n = 1; n <= 8; n++)
+                for (unsigned done = 0; done <= n; done++)
+                    arm_postponed(w, mode[m], n, done);
+    }
 }
 
 /* ---- Completion ------------------------------------------------------------------ */
@@ -1027,7 +1040,7 @@ static const struct check_case cases[] = {
     {"queue_packed_large", test_packed_large},
     {"queue_packed_failed_add", test_packed_failed_add},
     {"queue_arm", test_arm},
-    {"queue_arm_late", test_arm_late},
+    {"queue_arm_postponed", test_arm_postponed},
     {"queue_reap_batches", test_reap_batches},
     {"queue_null_cookie", test_null_cookie},
     {"queue_drain", test_drain},

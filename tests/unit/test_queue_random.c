@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Both rings against a naive model: random sequences of add, kick, device
- * work in any order, reap, arm and reset, with every answer compared.  The
- * model keeps plain lists and knows nothing of descriptors but their number.
+ * The rings against a naive model: random sequences of add, kick, device work
+ * in any order (or in order and in batches), reap, arm and reset, with every
+ * answer compared.  The model keeps plain lists and knows nothing of
+ * descriptors but their number.
  *
  * A string of operations that fails is cut down to one that still fails and
  * of which nothing can be left out, and that is printed.  For this each
@@ -213,7 +214,7 @@ static void op_take(struct model *m)
     m->taken[m->n_taken++] = e;
 }
 
-/* It completes any of those it has. */
+/* It completes any of those it has; with IN_ORDER the oldest, often whole. */
 static void op_complete(struct model *m)
 {
     struct model_chain e;
@@ -221,19 +222,23 @@ static void op_complete(struct model *m)
 
     if (!m->n_taken)
         return;
-    i = rnd(m, m->n_taken);
+    i = m->w->in_order ? 0 : rnd(m, m->n_taken);
     e = m->taken[i];
     e.len = e.in_bytes ? rnd(m, e.in_bytes + 1) : 0;
+    if (m->w->in_order && rnd(m, 4))
+        e.len = e.in_bytes;
     SAY(m, "it completes %u with %u bytes\n", e.serial, e.len);
     fake_queue_push(m->g.dq, &m->held[i],
                     e.len ^ (m->plan->lie && m->n_taken > 1));
     m->n_taken--;
-    m->taken[i] = m->taken[m->n_taken];
-    m->held[i] = m->held[m->n_taken];
+    memmove(&m->taken[i], &m->taken[i + 1],
+            (m->n_taken - i) * sizeof(m->taken[0]));
+    memmove(&m->held[i], &m->held[i + 1],
+            (m->n_taken - i) * sizeof(m->held[0]));
     m->used.c[m->used.n++] = e;
 }
 
-/* Does the device still have one that it had when LATE was asked for? */
+/* Does the device still have one that it had when it was asked for later? */
 static bool oldest_is_out(const struct model *m)
 {
     for (unsigned i = 0; i < m->offered.n; i++)
@@ -288,7 +293,7 @@ static void op_reap(struct model *m)
 
 static void op_arm(struct model *m)
 {
-    uint32_t mode = rnd(m, 3);
+    uint32_t mode = rnd(m, VDRV_ARM_EMPTY + 1);
     int r = vdrv_queue_arm(&m->g.q, mode);
 
     SAY(m, "arm %u: %d\n", mode, r);
@@ -303,7 +308,7 @@ static void op_arm(struct model *m)
     }
     /* All that is out may not come back without a word. */
     m->late = 0;
-    if (mode == VDRV_ARM_LATE && r == 0) {
+    if (mode >= VDRV_ARM_LATE && r == 0) {
         for (unsigned i = 0; i < m->offered.n; i++)
             if (m->offered.c[i].serial > m->late)
                 m->late = m->offered.c[i].serial;
@@ -365,8 +370,13 @@ static void check_state(struct model *m)
 
 static void begin(struct model *m, const struct plan *p)
 {
+    /* With it the fake checks the data of each kick. */
+    const uint64_t told = p->seed & 1 ? BIT64(38) : 0;
     const struct queue_opts o = {
-        .machine = {.max_run = p->max_run, .seed = p->seed}, .max = p->size};
+        .machine = {.max_run = p->max_run, .seed = p->seed},
+        .max = p->size,
+        .offer = told,
+        .want = told};
 
     memset(m, 0, sizeof(*m));
     m->plan = p;
@@ -520,8 +530,8 @@ static void test_small_rings(void)
 
 static void test_long_laps(void)
 {
-    struct way split = {FAKE_DIRECT, false, true, false};
-    struct way packed = {FAKE_DIRECT, false, true, true};
+    struct way split = {FAKE_DIRECT, false, true, false, false};
+    struct way packed = {FAKE_DIRECT, false, true, true, false};
 
     run(&split, SIZE, 0, check_seed() + 77, 1000000);
     run(&packed, 15, 0, check_seed() + 78, 1000000);

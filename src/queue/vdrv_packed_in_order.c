@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The packed virtqueue whose device uses buffers in order (VirtIO 1.4, 2.8.8).
+ *
+ * Chains come back as they went, so buffer ids do, too: the list of free ids
+ * never changes, and adding is vdrv_packed.c's.  A used descriptor stands where
+ * the batch began, and its id says where it ends; it is believed when one of
+ * the chains that are out and were published has that id.
+ */
+#include <virtio_drv/queue.h>
+
+#include "../core/barrier.h"
+#include "vdrv_packed_impl.h"
+
+/* The id of the chain after `id`'s; with mappings it took one each. */
+static inline uint32_t next_chain(const struct vdrv_queue *q, uint32_t id,
+                                  uint32_t chain)
+{
+    id += (chain & CHAIN_MAPPED) != 0 ? chain / DESC_BYTES : 1;
+    return id < q->size ? id : id - q->size;
+}
+
+/*
+ * How many of the `n` chains from `own` on are a batch that ends with `id`;
+ * 0: none is.
+ */
+static inline uint32_t batch_of(const struct vdrv_queue *q, uint32_t own,
+                                uint32_t id, uint32_t n)
+{
+    for (uint32_t k = 1; k <= n; k++) {
+        if (own == id)
+            return k;
+        own = next_chain(q, own, q->slot[own].chain);
+    }
+    return 0;
+}
+
+/* A used descriptor; false: it cannot be. */
+static inline bool begin_batch(struct vdrv_queue *q,
+                               const struct pvirtq_desc *d, uint32_t id,
+                               uint32_t own, uint32_t n)
+{
+    uint32_t len = shared_load32(&d->len);
+
+    q->batch_left = batch_of(q, own, id, n);
+    if (unlikely(q->batch_left == 0))
+        return false;
+    if (unlikely(len >= q->slot[id].limit) &&
+        !vdrv__queue_excuse(q, &q->slot[id], &len))
+        return false;
+    q->batch_len = len;
+    return true;
+}
+
+ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
+                            uint32_t max, const bool mapped)
+{
+    const uint32_t n = (uint16_t)(q->published - q->used_idx);
+    const uint32_t end = n < max ? n : max;
+    uint32_t want = q->used_tag, own = q->done_at, done = 0;
+    int32_t at = q->used_at;
+    bool bad = false;
+
+    while (done < end) {
+        struct vdrv_queue_slot *s = &q->slot[own];
+
+        if (q->batch_left == 0) {
+            const struct pvirtq_desc *d = desc_at(q, at);
+            const uint32_t tag = shared_consume32(&d->tag); /* 2.8.21 */
+
+            if (((tag ^ want) & TAG_WRAP) != 0)
+                break;
+            vdrv__platform_consume(q->order_platform);
+            bad = !begin_batch(q, d, tag & TAG_ID, own, n - done);
+            if (unlikely(bad))
+                break;
+        }
+        if (mapped)
+            vdrv_queue_packed.unmap(q, own);
+        out[done].cookie = q->cookie[own];
+        /* 2.8.8: what is skipped was used completely. */
+        out[done].len = --q->batch_left == 0 ? q->batch_len : s->limit - 1;
+        s->limit = 0;
+        at = advance(q, at, s->chain / DESC_BYTES, &want);
+        own = next_chain(q, own, s->chain);
+        done++;
+    }
+    q->used_at = at;
+    q->used_tag = want;
+    q->used_idx = (uint16_t)(q->used_idx + done);
+    q->done_at = own;
+    set_limit(q);
+    return likely(!bad) ? (int)done : vdrv__queue_bad_used(q, done);
+}
+
+static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
+{
+    return reap_some(q, out, max, false);
+}
+
+static int reap_mapped(struct vdrv_queue *q, struct vdrv_used *out,
+                       uint32_t max)
+{
+    return reap_some(q, out, max, true);
+}
+
+/*
+ * Have more than `ahead` descriptors come back?  An id that cannot be is for
+ * reap to find.
+ */
+static bool came_back(const struct vdrv_queue *q, uint32_t ahead)
+{
+    uint32_t want = q->used_tag, own = q->done_at, left = q->batch_left;
+    int32_t at = q->used_at;
+
+    for (uint32_t n = (uint16_t)(q->published - q->used_idx); n > 0; n--) {
+        const uint32_t chain = q->slot[own].chain, count = chain / DESC_BYTES;
+
+        if (left == 0) {
+            const uint32_t tag = shared_consume32(&desc_at(q, at)->tag);
+
+            if (((tag ^ want) & TAG_WRAP) != 0)
+                return false;
+            left = batch_of(q, own, tag & TAG_ID, n);
+        }
+        if (left == 0 || count > ahead)
+            return true;
+        left--;
+        ahead -= count;
+        at = advance(q, at, count, &want);
+        own = next_chain(q, own, chain);
+    }
+    return false;
+}
+
+static bool in_order_pending(const struct vdrv_queue *q)
+{
+    return came_back(q, 0);
+}
+
+static int in_order_arm(struct vdrv_queue *q, uint32_t mode)
+{
+    const uint32_t ahead = vdrv__packed_ask(q, mode);
+
+    return mode != VDRV_ARM_OFF && came_back(q, ahead);
+}
+
+static size_t in_order_layout(uint32_t size, size_t part[3])
+{
+    return vdrv_queue_packed.layout(size, part);
+}
+
+static void in_order_reset(struct vdrv_queue *q)
+{
+    vdrv_queue_packed.reset(q);
+    q->done_at = 0;
+    q->batch_left = 0;
+    q->reap = q->map != NULL ? reap_mapped : reap;
+}
+
+static uint32_t in_order_room(const struct vdrv_queue *q)
+{
+    return vdrv_queue_packed.room(q);
+}
+
+static void in_order_unmap(struct vdrv_queue *q, uint32_t number)
+{
+    vdrv_queue_packed.unmap(q, number);
+}
+
+const struct vdrv_queue_kind vdrv_queue_packed_in_order = {
+    .name = "packed, in order",
+    .layout = in_order_layout,
+    .reset = in_order_reset,
+    .arm = in_order_arm,
+    .pending = in_order_pending,
+    .room = in_order_room,
+    .unmap = in_order_unmap,
+    .any_order = &vdrv_queue_packed,
+};
