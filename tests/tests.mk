@@ -191,7 +191,7 @@ demo-host: $(DEMO_HOST)
 
 BENCH_OUT := build/bench
 BENCH_CFLAGS := -std=c11 -O2 -g -D_GNU_SOURCE
-BENCHES := $(BENCH_OUT)/bench_ring $(BENCH_OUT)/bench_blk
+BENCHES := $(patsubst %,$(BENCH_OUT)/%,bench_ring bench_blk bench_net)
 
 $(BENCH_OUT)/%.o: tests/bench/%.c $(wildcard tests/bench/*.h)
 	@mkdir -p $(@D)
@@ -199,6 +199,7 @@ $(BENCH_OUT)/%.o: tests/bench/%.c $(wildcard tests/bench/*.h)
 
 $(BENCH_OUT)/bench_ring: $(BENCH_OUT)/bench_ring.o $(BENCH_OUT)/bench_ours.o
 $(BENCH_OUT)/bench_blk: $(BENCH_OUT)/bench_blk.o
+$(BENCH_OUT)/bench_net: $(BENCH_OUT)/bench_net.o
 $(BENCHES): $(BENCH_OUT)/bench_device.o $(LIB)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(LIB)
 

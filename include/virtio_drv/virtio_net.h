@@ -148,7 +148,8 @@ struct vdrv_virtio_net {
     uint8_t own_header; /* headers never share a descriptor with a frame */
     uint8_t hash;       /* received headers have one */
     uint8_t tx_gso;     /* some segmentation was negotiated */
-    uint8_t reserved[6];
+    uint8_t plain;      /* headers of 12 bytes in buffers, and no caches */
+    uint8_t reserved[5];
 };
 
 /*

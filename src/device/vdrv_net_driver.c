@@ -626,6 +626,8 @@ static int learn(struct vdrv_virtio_net *nic,
                             : ANY_FRAME;
     nic->hash = (nic->info.offloads & VDRV_NET_CAN_RX_HASH) != 0;
     nic->tx_gso = (nic->info.offloads & VDRV__NET_TX_GSO) != 0;
+    nic->plain = nic->own_header == 0 && nic->drv.hal->dma_sync == NULL &&
+                 nic->header_len == VIRTIO_NET_HDR_SIZE;
     count_queues(nic, cfg);
     for (uint32_t i = 0; err == VDRV_OK && i < nic->pairs; i++) {
         if (cfg->rx_pool[i] != NULL &&

@@ -5,6 +5,7 @@
 
 #include <virtio_drv/virtio_net.h>
 
+#include "../queue/vdrv_queue_impl.h"
 #include "../spec/virtio_net.h"
 
 #define NO_HEADER     0xffffu /* in-place, or the end of the free headers */
@@ -37,7 +38,7 @@ static inline void vdrv__net_header_take(struct vdrv_virtio_net_side *side,
     side->header_free = side->header_next[side->header_free];
 }
 
-static inline void vdrv__net_header_give(struct vdrv_virtio_net_side *side,
+ALWAYS_INLINE void vdrv__net_header_give(struct vdrv_virtio_net_side *side,
                                          const struct vdrv_net_buf *buf)
 {
     const uint32_t i = buf->opaque[0];

@@ -425,6 +425,19 @@ static uint32_t ctrl_vlan(struct ctrl *k)
     return k->cmd > 1;
 }
 
+/* What was queued before on the others is still sent. */
+static void use_pairs(struct fake_net *n, uint32_t pairs)
+{
+    n->pairs_in_use = pairs;
+    for (uint32_t i = pairs; i < n->cfg.pairs; i++) {
+        struct fake_queue *q = &n->dev.queue[2 * i + 1];
+
+        n->tx_limit[i] = n->tx_served[i];
+        if (q->ring)
+            n->tx_limit[i] += q->in_flight + fake_queue_offered(q);
+    }
+}
+
 static uint32_t ctrl_pairs(struct ctrl *k)
 {
     uint32_t n = fake_get16(k->data);
@@ -438,7 +451,7 @@ static uint32_t ctrl_pairs(struct ctrl *k)
     for (uint32_t i = 0; i < 2 * n; i++)
         if (!k->n->dev.queue[i].ring)
             bad(k->n, "NET-093", "queue that is not set up", i);
-    k->n->pairs_in_use = n;
+    use_pairs(k->n, n);
     k->n->rss.entries = 0;
     return ACK_OK;
 }
@@ -505,7 +518,7 @@ static uint32_t ctrl_rss(struct ctrl *k)
         !ctrl_key(k, at + 2, &rss))
         return ACK_ERR;
     n->rss = rss;
-    n->pairs_in_use = rss.tx_pairs;
+    use_pairs(n, rss.tx_pairs);
     return ACK_OK;
 }
 
@@ -703,11 +716,13 @@ static uint32_t serve_ctrl(struct fake_net *n, struct fake_chain *c)
 static uint32_t net_serve(struct fake_dev *d, struct fake_chain *c)
 {
     struct fake_net *n = (struct fake_net *)d;
+    const uint32_t pair = c->q->index / 2u;
 
     if (c->q->index == n->ctrl_index)
         return serve_ctrl(n, c);
-    if (c->q->index / 2u >= n->pairs_in_use)
-        bad(n, "NET-096", "transmit on a pair not in use", c->q->index / 2u);
+    if (pair >= n->pairs_in_use && n->tx_served[pair] >= n->tx_limit[pair])
+        bad(n, "NET-096", "transmit on a pair not in use", pair);
+    n->tx_served[pair]++;
     if (c->rlen < n->header || c->wlen)
         bad(n, "NET-066", "transmit buffer", c->rlen);
     else
@@ -787,6 +802,8 @@ static void net_reset(struct fake_dev *d)
     struct fake_net *n = (struct fake_net *)d;
 
     n->pairs_in_use = 1;
+    memset(n->tx_served, 0, sizeof(n->tx_served));
+    memset(n->tx_limit, 0, sizeof(n->tx_limit));
     memset(n->rx_mode, 0, sizeof(n->rx_mode));
     memset(n->vlans, 0, sizeof(n->vlans));
     n->unicasts = n->multicasts = 0;

@@ -173,6 +173,8 @@ struct fake_net {
     uint8_t last_ctrl[2];                  /* class, command */
     uint32_t pair_frames[FAKE_QUEUES / 2]; /* sent, on each pair */
     uint32_t ctrl_index;
+    /* Frames served, and how many may be of pairs no longer in use. */
+    uint32_t tx_served[FAKE_QUEUES / 2], tx_limit[FAKE_QUEUES / 2];
     /* ---- Private: receive buffers taken and not used yet, by pair --- */
     struct fake_chain *held[FAKE_QUEUES / 2];
     uint32_t n_held[FAKE_QUEUES / 2];
