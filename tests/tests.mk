@@ -193,7 +193,8 @@ BENCH_OUT := build/bench
 BENCH_CFLAGS := -std=c11 -O2 -g -D_GNU_SOURCE
 BENCHES := $(patsubst %,$(BENCH_OUT)/%,bench_ring bench_blk bench_net)
 
-$(BENCH_OUT)/%.o: tests/bench/%.c $(wildcard tests/bench/*.h)
+$(BENCH_OUT)/%.o: tests/bench/%.c $(wildcard tests/bench/*.h) \
+	    $(wildcard include/virtio_drv/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BENCH_CFLAGS) -Wall -Wextra -Werror -Iinclude -c -o $@ $<
 

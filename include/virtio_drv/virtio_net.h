@@ -134,6 +134,8 @@ struct vdrv_virtio_net {
     uint32_t pairs;    /* made */
     uint32_t tx_pairs; /* in use: what is sent goes to these */
     uint32_t header_len;
+    uint32_t tx_plain;     /* what goes the short way: frames below this + 14 */
+    uint32_t rx_plain;     /* and buffers of at least so many bytes */
     uint32_t tx_frame_max; /* longest frame without segmentation */
     uint32_t tx_need;      /* free entries a frame of one part may take */
     int32_t link;          /* 1: up */

@@ -628,6 +628,9 @@ static int learn(struct vdrv_virtio_net *nic,
     nic->tx_gso = (nic->info.offloads & VDRV__NET_TX_GSO) != 0;
     nic->plain = nic->own_header == 0 && nic->drv.hal->dma_sync == NULL &&
                  nic->header_len == VIRTIO_NET_HDR_SIZE;
+    nic->rx_plain = nic->plain != 0 ? nic->info.rx_buf_min : UINT32_MAX;
+    if (nic->plain != 0 && nic->tx_gso == 0)
+        nic->tx_plain = nic->tx_frame_max - VDRV_NET_HEADER_SIZE + 1u;
     count_queues(nic, cfg);
     for (uint32_t i = 0; err == VDRV_OK && i < nic->pairs; i++) {
         if (cfg->rx_pool[i] != NULL &&

@@ -88,17 +88,18 @@ NOINLINE int post_any(struct vdrv_virtio_net *nic, uint32_t pair,
 ALWAYS_INLINE int post(struct vdrv_virtio_net *nic, uint32_t pair,
                        struct vdrv_queue *q, struct vdrv_net_buf *buf)
 {
-    const uint32_t room = buf->capacity - buf->headroom;
+    const uint32_t headroom = buf->headroom;
+    const uint32_t room = buf->capacity - headroom;
+    uint8_t *const mem = buf->mem;
     struct vdrv_seg seg;
 
-    if (unlikely(buf->next != NULL || buf->flags != 0 || buf->mem == NULL ||
-                 buf->headroom < VIRTIO_NET_HDR_SIZE ||
-                 buf->headroom > buf->capacity || room < nic->info.rx_buf_min ||
-                 (((uintptr_t)buf->mem + buf->headroom) & 1u) != 0 ||
-                 nic->plain == 0))
+    if (unlikely(((uintptr_t)buf->next | buf->flags) != 0 || mem == NULL ||
+                 headroom < VIRTIO_NET_HDR_SIZE || headroom > buf->capacity ||
+                 room < nic->rx_plain ||
+                 (((uintptr_t)mem + headroom) & 1u) != 0))
         return post_any(nic, pair, buf);
     buf->opaque[0] = NO_HEADER;
-    seg = vdrv_seg_in(buf->mem + (buf->headroom - VIRTIO_NET_HDR_SIZE),
+    seg = vdrv_seg_in(mem + (headroom - VIRTIO_NET_HDR_SIZE),
                       room + VIRTIO_NET_HDR_SIZE);
     return q->add(q, &seg, 0, 1, buf);
 }
@@ -371,10 +372,9 @@ COLD static int incomplete(struct vdrv_virtio_net *nic, uint32_t pair,
 }
 
 /* The frames of some completions; returns how many there are now. */
-ALWAYS_INLINE uint32_t take_all(struct vdrv_virtio_net *nic, uint32_t pair,
-                                const struct vdrv_used *used, int got,
-                                struct frame *f, struct vdrv_net_buf **bufs,
-                                uint32_t n)
+static uint32_t take_all(struct vdrv_virtio_net *nic, uint32_t pair,
+                         const struct vdrv_used *used, int got, struct frame *f,
+                         struct vdrv_net_buf **bufs, uint32_t n)
 {
     struct vdrv_net_stats *stats = &nic->rx[pair].stats;
     uint64_t frames = 0, bytes = 0;
@@ -402,7 +402,7 @@ int vdrv__net_receive_burst(struct vdrv_net *net, uint32_t pair,
     struct frame f = {.missing = 0};
     struct vdrv_queue *q;
     uint32_t n = 0;
-    int got, err = vdrv__net_usable(nic, pair, queue);
+    int err = vdrv__net_usable(nic, pair, queue);
 
     if (err == VDRV_OK && nic->queue[queue].busy != 0)
         err = VDRV_ERR_BUSY;
@@ -412,6 +412,7 @@ int vdrv__net_receive_burst(struct vdrv_net *net, uint32_t pair,
     /* Dropped buffers are published at the end: this ends with the ring. */
     while (n < max || f.missing > 0) {
         uint32_t want = f.missing > 0 ? f.missing : max - n;
+        int got;
 
         want = want < BURST ? want : BURST;
         got = q->reap(q, used, want);

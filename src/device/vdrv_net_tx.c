@@ -228,27 +228,24 @@ ALWAYS_INLINE int add(struct vdrv_virtio_net *nic, uint32_t pair,
                       struct vdrv_queue *q, struct vdrv_net_buf *buf,
                       uint64_t *bytes)
 {
-    const uintptr_t data = (uintptr_t)buf->data;
-    const uintptr_t room = data - (uintptr_t)buf->mem;
+    uint8_t *const data = buf->data;
+    const uintptr_t room = (uintptr_t)data - (uintptr_t)buf->mem;
+    const uint32_t len = buf->len;
     struct vdrv_seg seg;
     int err;
 
-    if (unlikely(buf->next != NULL || (buf->flags & ~RX_ONLY) != 0 ||
+    if (unlikely(((uintptr_t)buf->next | (buf->flags & ~RX_ONLY)) != 0 ||
                  buf->mem == NULL || room < VIRTIO_NET_HDR_SIZE ||
-                 room > buf->capacity || (data & 1u) != 0 ||
-                 (nic->plain & ~nic->tx_gso & 1) == 0 ||
-                 buf->len - VDRV_NET_HEADER_SIZE >
-                     nic->tx_frame_max - VDRV_NET_HEADER_SIZE))
+                 room > buf->capacity || ((uintptr_t)data & 1u) != 0 ||
+                 len - VDRV_NET_HEADER_SIZE >= nic->tx_plain))
         return add_any(nic, pair, buf, bytes);
-    __builtin_memset(buf->data - VIRTIO_NET_HDR_SIZE, 0, VIRTIO_NET_HDR_SIZE);
-    seg = vdrv_seg_out(buf->data - VIRTIO_NET_HDR_SIZE,
-                       buf->len + VIRTIO_NET_HDR_SIZE);
-    err = q->add(q, &seg, 1, 0, buf);
-    if (unlikely(err != VDRV_OK))
-        return err;
+    __builtin_memset(data - VIRTIO_NET_HDR_SIZE, 0, VIRTIO_NET_HDR_SIZE);
+    seg = vdrv_seg_out(data - VIRTIO_NET_HDR_SIZE, len + VIRTIO_NET_HDR_SIZE);
     buf->opaque[0] = NO_HEADER;
-    *bytes += buf->len;
-    return VDRV_OK;
+    err = q->add(q, &seg, 1, 0, buf);
+    if (likely(err == VDRV_OK))
+        *bytes += len;
+    return err;
 }
 
 /* ---- And comes back ------------------------------------------------------ */
@@ -283,7 +280,6 @@ static int reclaim(struct vdrv_virtio_net *nic, uint32_t pair)
     struct vdrv_driver_queue *dq = &nic->queue[queue];
     struct vdrv_used used[BURST];
     uint32_t left;
-    int n;
 
     if (dq->busy != 0)
         return 0;
@@ -292,7 +288,8 @@ static int reclaim(struct vdrv_virtio_net *nic, uint32_t pair)
         return vdrv_driver_poll(&nic->drv, queue, 0);
     left = vdrv_queue_outstanding(&dq->vq);
     while (left > 0) {
-        n = dq->vq.reap(&dq->vq, used, left < BURST ? left : BURST);
+        const int n = dq->vq.reap(&dq->vq, used, left < BURST ? left : BURST);
+
         if (unlikely(n < 0)) {
             vdrv_driver_fail(&nic->drv, n);
             return n;
