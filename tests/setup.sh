@@ -86,6 +86,9 @@ needs() {
         cxx
         want clang clang
         want /usr/include/lwip/lwip/init.h liblwip-dev
+        want /usr/include/ext2fs/ext2fs.h libext2fs-dev
+        want /usr/include/sqlite3.h libsqlite3-dev
+        want /sbin/e2fsck e2fsprogs
         want valgrind valgrind
         ;;
     test) needs test-host; guests; needs lint ;;
@@ -112,6 +115,9 @@ needs() {
         needs demo-host
         cxx
         want clang clang
+        for a in x86_64 riscv64 aarch64 i386 arm riscv32 m68k; do
+            cross $a
+        done
         want /usr/include/relacy/relacy.hpp relacy-dev
         want spin spin
         want frama-c frama-c-base

@@ -60,25 +60,27 @@ uint32_t vdrv_queue_depth(const struct vdrv_queue *q, uint32_t nsegs)
     return q->size / nsegs;
 }
 
+static int tell(struct vdrv_queue *q, uint32_t value)
+{
+    const struct vdrv_notify *n = &q->notify;
+
+    q->stats.kicks++;
+    if (n->space == VDRV_SPACE_TRANSPORT)
+        q->transport->ops->notify(q->transport, n, value);
+    else
+        vdrv__reg_write(q->hal, n->space, n->addr, n->width, value);
+    return 1;
+}
+
 int vdrv__queue_notify(struct vdrv_queue *q)
 {
-    q->stats.kicks++;
-    if (q->notify.space == VDRV_SPACE_TRANSPORT) {
-        q->transport->ops->notify(q->transport, &q->notify, q->notify.value);
-        return 1;
-    }
-    vdrv__reg_write(q->hal, q->notify.space, q->notify.addr, q->notify.width,
-                    q->notify.value);
-    return 1;
+    return tell(q, q->notify.value);
 }
 
 /* 2.9: next_off and next_wrap are the upper half. */
 int vdrv__queue_notify_data(struct vdrv_queue *q, uint32_t next)
 {
-    q->stats.kicks++;
-    vdrv__reg_write(q->hal, q->notify.space, q->notify.addr, q->notify.width,
-                    (q->notify.value & 0xffffu) | next << 16);
-    return 1;
+    return tell(q, (q->notify.value & 0xffffu) | next << 16);
 }
 
 uint32_t vdrv__queue_ahead(uint32_t mode, uint32_t n)
@@ -417,13 +419,19 @@ static int enable(struct vdrv_queue *q, const size_t part[3])
         .vector = q->vector,
     };
     struct vdrv_transport *t = q->transport;
+    int err;
 
     memset(q->desc, 0, q->area_size); /* 4.1.5.1.3: zeroed memory */
     memset(q->slot, 0, sizeof(*q->slot) * q->size);
     q->error = VDRV_OK;
     q->drained = 0;
     q->kind->reset(q);
-    return t->ops->queue_enable(t, q->index, &area, &q->notify);
+    q->doorbell = NULL;
+    err = t->ops->queue_enable(t, q->index, &area, &q->notify);
+    if (err == VDRV_OK && q->hal->reg_write == NULL &&
+        q->notify.space == VDRV_SPACE_MEMORY && q->notify.width != 1)
+        q->doorbell = (void *)q->notify.addr;
+    return err;
 }
 
 /* The part of the window that a short segment may start in. */
@@ -433,7 +441,7 @@ static void set_window(struct vdrv_queue *q)
 
     q->direct_offset = hal->direct_offset;
     if (hal->direct_size > VDRV__SHORT_SEG) {
-        q->direct_base = hal->direct_base;
+        q->direct_base = hal->direct_base + hal->direct_offset;
         q->direct_fast = hal->direct_size - 1 - VDRV__SHORT_SEG;
     } else { /* nowhere: the exact look-up decides */
         q->direct_base = UINT64_MAX;

@@ -292,5 +292,7 @@ const struct vdrv_transport_ops vdrv__pci_ops = {
     .generation = pci_generation,
     .irq = vdrv__pci_irq,
     .config_vector = pci_config_vector,
+    .restore = vdrv__pci_restore,
+    .shared_memory = vdrv__pci_shared_memory,
     .notify = pci_notify,
 };
