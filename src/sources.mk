@@ -24,6 +24,7 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	device/vdrv_gpu_cmd.c \
 	device/vdrv_gpu_head.c \
 	device/vdrv_net_config.c \
+	device/vdrv_net_ctrl.c \
 	device/vdrv_net_driver.c \
 	device/vdrv_net_header.c \
 	device/vdrv_net_rx.c \

@@ -207,7 +207,7 @@ demo-host: $(DEMO_HOST)
 
 BENCH_OUT := build/bench
 BENCH_CFLAGS := -std=c11 -O2 -g -D_GNU_SOURCE
-BENCHES := $(BENCH_OUT)/bench_ring $(BENCH_OUT)/bench_blk
+BENCHES := $(patsubst %,$(BENCH_OUT)/%,bench_ring bench_blk bench_net)
 
 $(BENCH_OUT)/%.o: tests/bench/%.c
 	@mkdir -p $(@D)
@@ -217,6 +217,7 @@ $(BENCH_OUT)/%.o: tests/bench/%.c
 
 $(BENCH_OUT)/bench_ring: $(BENCH_OUT)/bench_ring.o $(BENCH_OUT)/bench_ours.o
 $(BENCH_OUT)/bench_blk: $(BENCH_OUT)/bench_blk.o
+$(BENCH_OUT)/bench_net: $(BENCH_OUT)/bench_net.o
 $(BENCHES): $(BENCH_OUT)/bench_device.o $(LIB)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(LIB)
 
