@@ -16,12 +16,15 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	core/vdrv_wait.c \
 	device/vdrv_blk.c \
 	device/vdrv_blk_config.c \
+	device/vdrv_blk_setup.c \
+	device/vdrv_blk_zones.c \
 	device/vdrv_driver.c \
 	device/vdrv_edid.c \
 	device/vdrv_gpu.c \
 	device/vdrv_gpu_cmd.c \
 	device/vdrv_gpu_head.c \
 	device/vdrv_net_config.c \
+	device/vdrv_net_ctrl.c \
 	device/vdrv_net_driver.c \
 	device/vdrv_net_header.c \
 	device/vdrv_net_rx.c \
@@ -34,6 +37,7 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	queue/vdrv_split_legacy.c \
 	trait/vdrv_base.c \
 	trait/vdrv_block.c \
+	trait/vdrv_block_zone.c \
 	trait/vdrv_display.c \
 	trait/vdrv_display_rect.c \
 	trait/vdrv_net.c \

@@ -244,7 +244,7 @@ demo-host: $(DEMO_HOST)
 
 BENCH_OUT := build/bench
 BENCH_CFLAGS := -std=c11 -O2 -g -D_GNU_SOURCE
-BENCHES := $(BENCH_OUT)/bench_ring $(BENCH_OUT)/bench_blk
+BENCHES := $(patsubst %,$(BENCH_OUT)/%,bench_ring bench_blk bench_net)
 
 $(BENCH_OUT)/%.o: tests/bench/%.c
 	@mkdir -p $(@D)
@@ -254,6 +254,7 @@ $(BENCH_OUT)/%.o: tests/bench/%.c
 
 $(BENCH_OUT)/bench_ring: $(BENCH_OUT)/bench_ring.o $(BENCH_OUT)/bench_ours.o
 $(BENCH_OUT)/bench_blk: $(BENCH_OUT)/bench_blk.o
+$(BENCH_OUT)/bench_net: $(BENCH_OUT)/bench_net.o
 $(BENCHES): $(BENCH_OUT)/bench_device.o $(LIB)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(LIB)
 
@@ -341,7 +342,8 @@ test-qtest: $(QTESTS)
 # ten million transfers between two threads in each mode of a ring.
 SOAK ?= 1000000
 SOAK_TRANSFERS ?= 10000000
-soak: $(QTESTS) $(HOST_OUT)/tsan/test_queue_threads
+soak: $(QTESTS) $(HOST_OUT)/tsan/test_queue_threads $(HOST_OUT)/test_blk_faults
+	$(Q)SOAK_STEPS=$(SOAK) $(HOST_OUT)/test_blk_faults random_mix
 	$(Q)QUEUE_TRANSFERS=$(SOAK_TRANSFERS) TSAN_SECONDS=7200 \
 	    $(PYTHON) tests/unit/test_tsan.py $(HOST_OUT)/tsan/test_queue_threads
 	$(Q)QTEST_OPERATIONS=$(SOAK) $(PYTHON) tests/run_tests.py -t 7200 -v qtest
