@@ -76,6 +76,7 @@ struct vdrv_driver {
     uint64_t features[2];
     uint32_t use_vectors; /* 0: a line */
     uint32_t mixed;       /* vector 0 is not the configuration's alone */
+    uint32_t queue_reset; /* the device's word for a queue's reset counts */
     struct vdrv_driver_vector line;
 };
 
@@ -190,6 +191,9 @@ void vdrv_driver_fail(struct vdrv_driver *drv, int err);
  * be looked at again: the caller's lock may have been dropped. [wait]
  */
 void vdrv_driver_rest(struct vdrv_driver *drv, uint32_t queue, uint32_t max_us);
+
+/* vdrv_reset_queue(). [wait] */
+int vdrv_driver_reset_queue(struct vdrv_driver *drv, uint32_t queue);
 
 /*
  * Waits until `*status` is no longer VDRV_PENDING, polling `queue`, for at

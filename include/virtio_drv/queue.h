@@ -243,6 +243,20 @@ void vdrv_queue_fini(struct vdrv_queue *q);
 int vdrv_queue_restart(struct vdrv_queue *q);
 
 /*
+ * Resets this one queue at the device (RING_RESET, 2.6.1) and waits, at most
+ * 2 s.  On VDRV_OK the device says that it has let go of the queue's memory:
+ * take the cookies back with vdrv_queue_drain(), and go on with
+ * vdrv_queue_restart().  UNSUPPORTED: not negotiated, or no such register;
+ * the queue runs on.  PROTOCOL, NO_DEVICE: not confirmed; the memory is the
+ * device's until the whole device is reset.  One caller for all queues of a
+ * device, which may be in use meanwhile.
+ *
+ * The word of the device is all there is: QEMU 7.2's block device on PCI was
+ * seen to write into requests after it had confirmed. [wait]
+ */
+int vdrv_queue_reset(struct vdrv_queue *q);
+
+/*
  * Offers a chain: seg[0..nout) is read by the device, the `nin` segments after
  * it are written by it.  On VDRV_OK they belong to the device until reap or
  * drain hands `cookie` back.  Does not tell the device: see vdrv_queue_kick().

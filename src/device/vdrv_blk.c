@@ -598,6 +598,11 @@ static int read_config(struct vdrv_driver *drv,
                                  VIRTIO_BLK_CFG_SIZE);
 }
 
+static int blk_reset_queue(struct vdrv_device *dev, uint32_t queue)
+{
+    return vdrv_driver_reset_queue(&blk_of_dev(dev)->drv, queue);
+}
+
 /* 5.2.5.2: the capacity may change at any time. */
 static int blk_refresh(struct vdrv_device *dev, uint32_t *changes)
 {
@@ -653,6 +658,7 @@ static const struct vdrv_block_ops blk_ops = {
             .stop = blk_stop,
             .start = blk_start,
             .refresh = blk_refresh,
+            .reset_queue = blk_reset_queue,
         },
     .num_blocks = blk_num_blocks,
     .block_size = blk_block_size,
@@ -938,6 +944,7 @@ int vdrv_virtio_blk_init_sized(struct vdrv_virtio_blk *blk,
                           queues_of(cfg), cfg->timeout_us, wanted, required);
     if (err != VDRV_OK)
         return err;
+    blk->drv.queue_reset = cfg->queue_reset;
     vdrv_block_setup(&blk->block, &blk_ops);
     err = bring_up(blk, cfg);
     if (err != VDRV_OK) {

@@ -515,6 +515,29 @@ static int give_up(struct vdrv_driver *drv, uint32_t queue, int err)
     return err == VDRV_ERR_STUCK ? VDRV_ERR_ABORTED : err;
 }
 
+int vdrv_driver_reset_queue(struct vdrv_driver *drv, uint32_t queue)
+{
+    struct vdrv_queue *vq;
+    int err = vdrv_driver_check(drv, queue);
+
+    if (err != VDRV_OK)
+        return err;
+    if (drv->queue[queue].busy != 0)
+        return VDRV_ERR_BUSY;
+    if (drv->queue_reset == 0)
+        return VDRV_ERR_UNSUPPORTED;
+    vq = &drv->queue[queue].vq;
+    err = vdrv_queue_reset(vq);
+    if (err == VDRV_ERR_UNSUPPORTED)
+        return err;
+    if (err == VDRV_OK) {
+        drain(drv, queue);
+        err = vdrv_queue_restart(vq);
+    }
+    /* Not let go of, or not taken up again: then all of the device. */
+    return err == VDRV_OK ? err : give_up(drv, queue, err);
+}
+
 void vdrv_driver_rest(struct vdrv_driver *drv, uint32_t queue, uint32_t max_us)
 {
     /* While it starts, nobody may have attached its interrupt yet. */

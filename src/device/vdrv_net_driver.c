@@ -203,6 +203,11 @@ static int read_config(struct vdrv_driver *drv,
                                  VIRTIO_NET_CFG_SIZE);
 }
 
+static int net_reset_queue(struct vdrv_device *dev, uint32_t queue)
+{
+    return vdrv_driver_reset_queue(&nic_of_dev(dev)->drv, queue);
+}
+
 /* 5.1.4.2: link, speed and duplex; a new MTU is for the next init. */
 static int net_refresh(struct vdrv_device *dev, uint32_t *changes)
 {
@@ -298,6 +303,7 @@ static const struct vdrv_net_ops net_ops = {
             .stop = net_stop,
             .start = net_start,
             .refresh = net_refresh,
+            .reset_queue = net_reset_queue,
         },
     .mac_address = net_mac_address,
     .can_transmit = vdrv__net_can_transmit,
@@ -620,6 +626,7 @@ int vdrv_virtio_net_init_sized(struct vdrv_virtio_net *nic,
                             required);
     if (err != VDRV_OK)
         return err;
+    nic->drv.queue_reset = cfg->queue_reset;
     vdrv_net_setup(&nic->net, &net_ops);
     err = bring_up(nic, cfg);
     if (err != VDRV_OK) {

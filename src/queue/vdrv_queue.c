@@ -532,6 +532,20 @@ int vdrv_queue_restart(struct vdrv_queue *q)
     return enable(q, part);
 }
 
+int vdrv_queue_reset(struct vdrv_queue *q)
+{
+    struct vdrv_transport *t = q->transport;
+    int err;
+
+    if (!vdrv_feature(t->features, VIRTIO_F_RING_RESET) ||
+        t->ops->queue_reset == NULL)
+        return VDRV_ERR_UNSUPPORTED;
+    err = t->ops->queue_reset(t, q->index);
+    if (err != VDRV_ERR_UNSUPPORTED)
+        vdrv_queue_break(q, VDRV_ERR_BAD_STATE);
+    return err;
+}
+
 void vdrv_queue_fini(struct vdrv_queue *q)
 {
     if (q == NULL || q->desc == NULL)
