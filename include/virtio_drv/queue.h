@@ -40,6 +40,10 @@ struct vdrv_queue_stats {
     uint32_t suppressed; /* not sent, because the device wanted none */
     uint32_t bad_len;    /* wrong lengths that do no harm */
     uint32_t errors;     /* rules broken by the device */
+    uint32_t completions;
+    uint32_t full; /* chains that found no room: AGAIN */
+    uint32_t most; /* chains out at once, as seen when one found no room, in
+                      arm, in vdrv_poll(), and now */
 };
 
 struct vdrv_queue;
@@ -313,6 +317,18 @@ uint32_t vdrv_queue_depth(const struct vdrv_queue *q, uint32_t nsegs);
  * The first one stays. [queue]
  */
 void vdrv_queue_break(struct vdrv_queue *q, int err);
+
+/* The counters, since init. [queue] */
+void vdrv_queue_get_stats(const struct vdrv_queue *q,
+                          struct vdrv_queue_stats *out);
+
+/*
+ * Logs the queue's state as VDRV_LOG_INFO, in the words of QEMU's "info
+ * virtio-queue-status" where it has them, then features, the last notification
+ * and the counters.  Reads nothing that the device writes.  Linked only when it
+ * is called. [queue]
+ */
+void vdrv_queue_dump(const struct vdrv_queue *q);
 
 /*
  * After a confirmed device reset: hands back one outstanding cookie after
