@@ -46,12 +46,15 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	transport/vdrv_pci.c \
 	transport/vdrv_pci_access.c \
 	transport/vdrv_pci_bar.c \
+	transport/vdrv_pci_bridge.c \
 	transport/vdrv_pci_caps.c \
 	transport/vdrv_pci_check.c \
 	transport/vdrv_pci_find.c \
 	transport/vdrv_pci_legacy.c \
 	transport/vdrv_pci_map.c \
 	transport/vdrv_pci_probe.c \
+	transport/vdrv_pci_restore.c \
+	transport/vdrv_pci_shared.c \
 	transport/vdrv_pci_walk.c \
 	transport/vdrv_pci_window.c \
 	transport/vdrv_transport.c \

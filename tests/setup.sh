@@ -112,6 +112,9 @@ needs() {
         needs demo-host
         cxx
         want clang clang
+        for a in x86_64 riscv64 aarch64 i386 arm riscv32 m68k; do
+            cross $a
+        done
         want /usr/include/relacy/relacy.hpp relacy-dev
         want spin spin
         want frama-c frama-c-base

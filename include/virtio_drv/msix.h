@@ -42,6 +42,9 @@ struct vdrv_msix {
     uint32_t reserved;
     uintptr_t table;
     uintptr_t pba;
+    const struct vdrv_msix_message *msg; /* of an attach */
+    uint32_t attached;
+    uint32_t reserved2;
 };
 
 /*
@@ -87,7 +90,9 @@ bool vdrv_msix_pending(const struct vdrv_msix *msix, uint32_t vector);
  * Gives a probed device `n` vectors, before a driver is initialised on it:
  * init, enable, and set for each message; of more messages than the table has
  * room for, the last are left out.  `pci->transport.vectors` says how many it
- * has.  A driver takes as many as its configuration says.
+ * has.  A driver takes as many as its configuration says.  `msix` and `msg`
+ * must outlive the device: when it lost power, start writes the table again
+ * from them, so change `msg` along with vdrv_msix_set().
  * Errors as for init and set; after one, MSI-X is off.  BUSY: a driver stands
  * on the device. [alone]
  */

@@ -35,6 +35,7 @@ struct vdrv_pci_region {
     uint32_t reserved;
 };
 
+struct vdrv_msix;
 struct vdrv_pci_kind;
 struct vdrv_pci_access;
 
@@ -54,7 +55,12 @@ struct vdrv_pci {
     struct vdrv_pci_region config;
     const struct vdrv_pci_access *access;
     uint32_t window; /* offset of the configuration access capability */
+    uint32_t id;
+    uint32_t command; /* what start brings back after a loss of power */
+    uint32_t bar[6];
     uint32_t reserved;
+    struct vdrv_msix *vectors;
+    int (*restore_vectors)(struct vdrv_pci *pci);
 };
 
 /*
@@ -67,6 +73,10 @@ struct vdrv_pci {
  * Never assigns an address.  The BARs that hold virtio structures are sized
  * (see vdrv_pci_bar_read()).  When MSI-X is on already, the caller's own layer
  * has made its table: vectors are then numbers of that table.
+ *
+ * A driver's start finds out whether the function lost power meanwhile, and
+ * then writes its BARs and its command register again as they are now, and
+ * what vdrv_msix_attach() wrote; bridges are the kernel's.
  *
  * Of several capabilities of one type the first usable one is taken; the log
  * says why others are not.  Structures may overlap: nothing is read from one

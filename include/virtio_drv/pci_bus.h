@@ -102,9 +102,10 @@ struct vdrv_pci_walk {
 
 /*
  * Starts a walk over bus `first_bus` and the buses behind its bridges, up to
- * `last_bus`.  A bridge counts when firmware has given it a bus number; one
- * without is passed over.  Host bridges with several root buses take one walk
- * each.  `ops` must outlive `walk`.  INVALID: NULL, or a bad bus range. [any]
+ * `last_bus`.  A bridge counts when it has a bus number, by firmware or by
+ * vdrv_pci_bridges(); one without is passed over.  Host bridges with several
+ * root buses take one walk each.  `ops` must outlive `walk`.
+ * INVALID: NULL, or a bad bus range. [any]
  */
 int vdrv_pci_walk_init(struct vdrv_pci_walk *walk,
                        const struct vdrv_pci_ops *ops, uint32_t first_bus,
@@ -175,13 +176,32 @@ struct vdrv_pci_windows {
  * never address 0.  A BAR that has one was assigned by firmware and keeps it,
  * wherever it lies.  Decoding is left as it was (off after a reset): a probe
  * turns it on.  For functions on a root bus: behind a bridge only addresses
- * that the bridge forwards do.
+ * that the bridge forwards do (see vdrv_pci_bridges()).
  * On an error nothing has changed, in `windows` neither.
  * NO_MEMORY: a window is full.  INVALID: NULL, or a window that is not inside
  * its space.  NO_DEVICE, PROTOCOL: as vdrv_pci_bar_read(). [alone]
  */
 int vdrv_pci_assign(const struct vdrv_pci_ops *ops, uint32_t fn,
                     struct vdrv_pci_windows *windows);
+
+/*
+ * Does for the bridges on bus `first_bus` that have no bus number what firmware
+ * does elsewhere, down to 6 of them in a row: gives bus numbers, up to
+ * `last_bus`, above all that firmware gave; gives addresses to all BARs behind
+ * them; and opens the bridges for these, and turns them on.  Prefetchable
+ * 64-bit BARs go to mem64 where the bridges can forward that, all other memory
+ * to mem32.  Memory is forwarded in units of 1 MiB, I/O in units of 4 KiB:
+ * leave room.  A function that has not found room for all its BARs has none.
+ * Bridges that firmware numbered, and what is behind them, stay as they are.
+ * Call it once, before vdrv_pci_walk_init(), with the windows that
+ * vdrv_pci_find() is given then.
+ * NO_MEMORY: numbers, levels or windows have run out; what fitted works.
+ * INVALID: NULL, a bad bus range, or a window that is not inside its space.
+ * PROTOCOL, NO_DEVICE: a BAR behind a bridge, as vdrv_pci_bar_read() says; the
+ * other functions work. [alone]
+ */
+int vdrv_pci_bridges(const struct vdrv_pci_ops *ops, uint32_t first_bus,
+                     uint32_t last_bus, struct vdrv_pci_windows *windows);
 
 /*
  * Takes out of `windows` what lies before the end of those BARs of a function

@@ -53,25 +53,27 @@ uint32_t vdrv_queue_depth(const struct vdrv_queue *q, uint32_t nsegs)
     return q->size / nsegs;
 }
 
+static int tell(struct vdrv_queue *q, uint32_t value)
+{
+    const struct vdrv_notify *n = &q->notify;
+
+    q->stats.kicks++;
+    if (n->space == VDRV_SPACE_TRANSPORT)
+        q->transport->ops->notify(q->transport, n, value);
+    else
+        vdrv__reg_write(q->hal, n->space, n->addr, n->width, value);
+    return 1;
+}
+
 int vdrv__queue_notify(struct vdrv_queue *q)
 {
-    q->stats.kicks++;
-    if (q->notify.space == VDRV_SPACE_TRANSPORT) {
-        q->transport->ops->notify(q->transport, &q->notify, q->notify.value);
-        return 1;
-    }
-    vdrv__reg_write(q->hal, q->notify.space, q->notify.addr, q->notify.width,
-                    q->notify.value);
-    return 1;
+    return tell(q, q->notify.value);
 }
 
 /* 2.9: next_off and next_wrap are the upper half. */
 int vdrv__queue_notify_data(struct vdrv_queue *q, uint32_t next)
 {
-    q->stats.kicks++;
-    vdrv__reg_write(q->hal, q->notify.space, q->notify.addr, q->notify.width,
-                    (q->notify.value & 0xffffu) | next << 16);
-    return 1;
+    return tell(q, (q->notify.value & 0xffffu) | next << 16);
 }
 
 uint32_t vdrv__queue_ahead(uint32_t mode, uint32_t n)

@@ -8,11 +8,26 @@
 #define PCI_STATUS              0x06u /* 2; writing ones clears bits */
 #define PCI_HEADER_TYPE         0x0eu /* 1 */
 #define PCI_BASE_ADDRESS_0      0x10u /* 4, six times */
-#define PCI_SECONDARY_BUS       0x19u /* 1; header type 1 */
+#define PCI_PRIMARY_BUS         0x18u /* 1; header type 1, as the next */
+#define PCI_SECONDARY_BUS       0x19u /* 1 */
+#define PCI_SUBORDINATE_BUS     0x1au /* 1 */
 #define PCI_SUBSYSTEM_VENDOR_ID 0x2cu /* 2 */
 #define PCI_CAPABILITY_LIST     0x34u /* 1 */
 #define PCI_INTERRUPT_LINE      0x3cu /* 1 */
 #define PCI_INTERRUPT_PIN       0x3du /* 1 */
+
+/* What bridges forward, by the upper bits of first and last address. */
+#define PCI_BRIDGE_IO_BASE          0x1cu /* 1; limit in the next */
+#define PCI_BRIDGE_IO_LIMIT         0x1du
+#define PCI_BRIDGE_MEMORY_BASE      0x20u /* 2; limit in the next 2 */
+#define PCI_BRIDGE_PREF_BASE        0x24u /* 2; limit in the next 2 */
+#define PCI_BRIDGE_PREF_BASE_UPPER  0x28u /* 4 */
+#define PCI_BRIDGE_PREF_LIMIT_UPPER 0x2cu /* 4 */
+#define PCI_BRIDGE_IO_BASE_UPPER    0x30u /* 2 */
+#define PCI_BRIDGE_IO_LIMIT_UPPER   0x32u /* 2 */
+#define PCI_BRIDGE_RANGE_MASK       0xfff0u
+#define PCI_BRIDGE_TYPE_MASK        0xfu
+#define PCI_BRIDGE_TYPE_WIDE        0x1u /* 32-bit I/O, 64-bit memory */
 
 #define PCI_COMMAND_IO           0x0001u
 #define PCI_COMMAND_MEMORY       0x0002u

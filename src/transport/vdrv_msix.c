@@ -212,6 +212,16 @@ static int start(struct vdrv_msix *m, const struct vdrv_msix_message *msg,
     return err;
 }
 
+/* The table is as it was, if MSI-X is still on. */
+static int restore(struct vdrv_pci *pci)
+{
+    struct vdrv_msix *m = pci->vectors;
+
+    if ((get(m, m->cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE) != 0)
+        return VDRV_OK;
+    return start(m, m->msg, m->attached);
+}
+
 int vdrv_msix_attach(struct vdrv_msix *msix, struct vdrv_pci *pci,
                      const struct vdrv_msix_message *msg, uint32_t n)
 {
@@ -232,9 +242,13 @@ int vdrv_msix_attach(struct vdrv_msix *msix, struct vdrv_pci *pci,
         msix->count = 0;
         return fault->err;
     }
-    n = n < msix->count ? n : msix->count;
-    err = start(msix, msg, n);
-    pci->transport.vectors = err == VDRV_OK ? n : 0;
+    msix->msg = msg;
+    msix->attached = n < msix->count ? n : msix->count;
+    err = start(msix, msg, msix->attached);
+    pci->restore_vectors = err == VDRV_OK ? restore : NULL;
+    pci->vectors = msix;
+    pci->command |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+    pci->transport.vectors = err == VDRV_OK ? msix->attached : 0;
     return err;
 }
 
@@ -246,6 +260,7 @@ int vdrv_msix_detach(struct vdrv_msix *msix, struct vdrv_pci *pci)
         return VDRV_ERR_BUSY;
     vdrv_msix_disable(msix);
     pci->transport.vectors = 0;
+    pci->restore_vectors = NULL;
     return VDRV_OK;
 }
 

@@ -316,5 +316,7 @@ const struct vdrv_transport_ops vdrv__pci_ops = {
     .irq = vdrv__pci_irq,
     .config_vector = pci_config_vector,
     .queue_reset = pci_queue_reset,
+    .restore = vdrv__pci_restore,
+    .shared_memory = vdrv__pci_shared_memory,
     .notify = pci_notify,
 };

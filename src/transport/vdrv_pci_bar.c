@@ -129,7 +129,7 @@ static bool window_ok(const struct vdrv_pci_window *w, uint64_t last)
                             w->used <= w->size);
 }
 
-static bool windows_ok(const struct vdrv_pci_windows *w)
+bool vdrv__pci_windows_ok(const struct vdrv_pci_windows *w)
 {
     return window_ok(&w->mem32, UINT32_MAX) &&
            window_ok(&w->mem64, UINT64_MAX) && window_ok(&w->io, UINT32_MAX);
@@ -152,14 +152,16 @@ static uint64_t take(struct vdrv_pci_window *w, uint64_t size, uint64_t align)
 }
 
 static uint64_t take_for(struct vdrv_pci_windows *w,
-                         const struct vdrv_pci_bar *bar)
+                         const struct vdrv_pci_bar *bar, uint32_t rule)
 {
     const uint64_t align = bar->size < PAGE ? PAGE : bar->size;
     uint64_t addr = 0;
 
     if (bar->kind == VDRV_PCI_BAR_IO)
         return take(&w->io, bar->size, bar->size);
-    if (bar->kind == VDRV_PCI_BAR_MEM64)
+    if (bar->kind == VDRV_PCI_BAR_MEM64 &&
+        (rule == VDRV__PCI_ASSIGN_ROOT ||
+         (rule == VDRV__PCI_ASSIGN_WIDE && bar->prefetchable != 0)))
         addr = take(&w->mem64, bar->size, align);
     return addr != 0 ? addr : take(&w->mem32, bar->size, align);
 }
@@ -179,27 +181,30 @@ static void write_bars(const struct vdrv_pci_ops *ops, uint32_t fn,
     decode_back(ops, fn, command);
 }
 
-int vdrv_pci_assign(const struct vdrv_pci_ops *ops, uint32_t fn,
-                    struct vdrv_pci_windows *windows)
+static bool wants(const struct vdrv_pci_bar *bar, uint32_t rule)
 {
-    struct vdrv_pci_windows w;
+    return bar->kind != VDRV_PCI_BAR_NONE &&
+           (rule != VDRV__PCI_ASSIGN_ROOT || !vdrv_pci_bar_assigned(bar));
+}
+
+int vdrv__pci_assign(const struct vdrv_pci_ops *ops, uint32_t fn,
+                     struct vdrv_pci_windows *windows, uint32_t rule)
+{
+    /* All is planned on a copy first, so that an error changes nothing. */
+    struct vdrv_pci_windows w = *windows;
     struct vdrv_pci_bar bar;
     uint64_t addr[BARS] = {0};
     uint32_t wide = 0, count;
 
-    if (ops == NULL || windows == NULL || !windows_ok(windows))
-        return VDRV_ERR_INVALID;
-    /* All is planned on a copy first, so that an error changes nothing. */
-    w = *windows;
     count = vdrv__pci_bar_count(ops, fn);
     for (uint32_t i = 0; i < count; i++) {
         const int err = vdrv_pci_bar_read(ops, fn, i, &bar);
 
         if (err != VDRV_OK)
             return err;
-        if (bar.kind == VDRV_PCI_BAR_NONE || vdrv_pci_bar_assigned(&bar))
+        if (!wants(&bar, rule))
             continue;
-        addr[i] = take_for(&w, &bar);
+        addr[i] = take_for(&w, &bar, rule);
         if (addr[i] == 0)
             return VDRV_ERR_NO_MEMORY;
         wide |= (uint32_t)(bar.kind == VDRV_PCI_BAR_MEM64) << i;
@@ -207,6 +212,14 @@ int vdrv_pci_assign(const struct vdrv_pci_ops *ops, uint32_t fn,
     write_bars(ops, fn, addr, wide);
     *windows = w;
     return VDRV_OK;
+}
+
+int vdrv_pci_assign(const struct vdrv_pci_ops *ops, uint32_t fn,
+                    struct vdrv_pci_windows *windows)
+{
+    if (ops == NULL || windows == NULL || !vdrv__pci_windows_ok(windows))
+        return VDRV_ERR_INVALID;
+    return vdrv__pci_assign(ops, fn, windows, VDRV__PCI_ASSIGN_ROOT);
 }
 
 /* Is `addr` in the part of the window that is still free? */
@@ -262,7 +275,7 @@ int vdrv_pci_reserve(const struct vdrv_pci_ops *ops, uint32_t fn,
 {
     uint32_t count;
 
-    if (ops == NULL || windows == NULL || !windows_ok(windows))
+    if (ops == NULL || windows == NULL || !vdrv__pci_windows_ok(windows))
         return VDRV_ERR_INVALID;
     count = vdrv__pci_bar_count(ops, fn);
     for (uint32_t i = 0; i < count; i++) {
@@ -273,4 +286,19 @@ int vdrv_pci_reserve(const struct vdrv_pci_ops *ops, uint32_t fn,
             return err;
     }
     return VDRV_OK;
+}
+
+void vdrv__pci_survey(const struct vdrv_pci_ops *ops, uint32_t first_bus,
+                      uint32_t last_bus, struct vdrv_pci_windows *windows)
+{
+    struct vdrv_pci_walk all;
+    uint32_t fn;
+
+    if (windows->surveyed != 0 ||
+        vdrv_pci_walk_init(&all, ops, first_bus, last_bus) != VDRV_OK)
+        return;
+    while (vdrv_pci_walk_next(&all, &fn) == VDRV_OK)
+        /* A BAR that cannot be read is none that anything decodes. */
+        (void)vdrv_pci_reserve(ops, fn, windows);
+    windows->surveyed = 1;
 }

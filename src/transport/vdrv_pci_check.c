@@ -34,6 +34,10 @@ FAULT(msix_no_memory, PROTOCOL, "MSI-X structure not in a memory BAR; BAR");
 FAULT(msix_unassigned, UNSUPPORTED,
       "MSI-X structure in a BAR without address:");
 FAULT(msix_outside, PROTOCOL, "MSI-X structure outside its BAR; BAR");
+FAULT(shared_no_memory, PROTOCOL,
+      "shared memory not in a memory BAR; capability");
+FAULT(shared_outside, PROTOCOL,
+      "shared memory empty or outside its BAR; capability");
 FAULT(bar_type, PROTOCOL, "BAR of a reserved type");
 FAULT(bar_size, PROTOCOL, "BAR whose size is no power of two");
 FAULT(bar_address, PROTOCOL, "BAR whose address is no multiple of its size");
@@ -41,10 +45,12 @@ FAULT(bar_address, PROTOCOL, "BAR whose address is no multiple of its size");
 const struct vdrv__pci_fault *vdrv__validate_pci_cap_len(
     const struct vdrv__pci_cap *cap)
 {
-    const uint32_t need = cap->type == VIRTIO_PCI_CAP_NOTIFY_CFG
-                              ? sizeof(struct virtio_pci_notify_cap)
-                              : sizeof(struct virtio_pci_cap);
+    uint32_t need = sizeof(struct virtio_pci_cap);
 
+    if (cap->type == VIRTIO_PCI_CAP_NOTIFY_CFG)
+        need = sizeof(struct virtio_pci_notify_cap);
+    else if (cap->type == VIRTIO_PCI_CAP_SHARED_MEM)
+        need = sizeof(struct virtio_pci_cap64);
     if (cap->len < need)
         return &cap_short;
     if (cap->pos >= PCI_STD_SPACE || cap->len > PCI_STD_SPACE - cap->pos)
@@ -110,6 +116,16 @@ const struct vdrv__pci_fault *vdrv__validate_msix(
     if ((uint64_t)at->offset + at->size > bar->size)
         return &msix_outside;
     return NULL;
+}
+
+const struct vdrv__pci_fault *vdrv__validate_pci_shared(
+    const struct vdrv_shared_memory *at, const struct vdrv_pci_bar *bar)
+{
+    if (bar->kind != VDRV_PCI_BAR_MEM32 && bar->kind != VDRV_PCI_BAR_MEM64)
+        return &shared_no_memory;
+    if (at->len == 0 || at->phys > bar->size || at->len > bar->size - at->phys)
+        return &shared_outside;
+    return vdrv_pci_bar_assigned(bar) ? NULL : &bar_unassigned;
 }
 
 bool vdrv__pci_bar_is_wide(uint32_t addr)

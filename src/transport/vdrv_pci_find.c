@@ -4,23 +4,6 @@
 #include "../spec/pci_config.h"
 #include "vdrv_pci_impl.h"
 
-/* Once per set of windows: keeps clear of what firmware has assigned. */
-static void survey(const struct vdrv_pci_walk *walk,
-                   struct vdrv_pci_windows *windows)
-{
-    struct vdrv_pci_walk all;
-    uint32_t fn;
-
-    if (windows->surveyed != 0 ||
-        vdrv_pci_walk_init(&all, walk->ops, walk->first_bus, walk->last_bus) !=
-            VDRV_OK)
-        return;
-    while (vdrv_pci_walk_next(&all, &fn) == VDRV_OK)
-        /* A BAR that cannot be read is none that anything decodes. */
-        (void)vdrv_pci_reserve(walk->ops, fn, windows);
-    windows->surveyed = 1;
-}
-
 /* Gives BARs on the root bus addresses; says so in the log if it cannot. */
 static void assign(struct vdrv_pci *pci, const struct vdrv_pci_walk *walk,
                    struct vdrv_pci_windows *windows)
@@ -51,7 +34,7 @@ int vdrv_pci_find_any(struct vdrv_pci *pci, const struct vdrv_hal *hal,
         return VDRV_ERR_INVALID;
     ops = walk->ops;
     if (windows != NULL)
-        survey(walk, windows);
+        vdrv__pci_survey(ops, walk->first_bus, walk->last_bus, windows);
     while (vdrv_pci_walk_next(walk, &fn) == VDRV_OK) {
         const uint32_t type =
             vdrv__pci_type(ops->read(ops->ctx, fn, PCI_VENDOR_ID, 4));

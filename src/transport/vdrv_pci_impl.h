@@ -52,6 +52,10 @@ const struct vdrv__pci_fault *vdrv__validate_pci_notify(
     const struct vdrv_pci_region *notify, uint32_t multiplier,
     uint32_t queue_notify_off, uint32_t width, uint32_t *offset);
 
+/* Is the region, whose `phys` is an offset, inside the BAR? */
+const struct vdrv__pci_fault *vdrv__validate_pci_shared(
+    const struct vdrv_shared_memory *at, const struct vdrv_pci_bar *bar);
+
 /* A BAR as it was read (`addr`), and after writing ones to it (`mask`). */
 struct vdrv__pci_raw_bar {
     uint32_t addr[2];
@@ -97,11 +101,42 @@ const struct vdrv__pci_fault *vdrv__validate_msix(
 /* BARs in the function's header: 6, 2, or 0. */
 uint32_t vdrv__pci_bar_count(const struct vdrv_pci_ops *ops, uint32_t fn);
 
+/* The header type of a function, or NONE; learns whether it has siblings. */
+#define VDRV__PCI_NONE 0x100u
+uint32_t vdrv__pci_look(const struct vdrv_pci_ops *ops, uint32_t fn,
+                        uint32_t *multi);
+/* The next one to look at. */
+uint32_t vdrv__pci_after(uint32_t fn, uint32_t multi);
+
+bool vdrv__pci_windows_ok(const struct vdrv_pci_windows *w);
+/* Once per set of windows: keeps clear of what firmware has assigned. */
+void vdrv__pci_survey(const struct vdrv_pci_ops *ops, uint32_t first_bus,
+                      uint32_t last_bus, struct vdrv_pci_windows *windows);
+
+/*
+ * Which BARs get an address, and where: on a root bus those that have none;
+ * behind a bridge all, and in 64-bit addresses what is prefetchable, if the
+ * bridge forwards that.
+ */
+#define VDRV__PCI_ASSIGN_ROOT   0u
+#define VDRV__PCI_ASSIGN_WIDE   1u
+#define VDRV__PCI_ASSIGN_NARROW 2u
+int vdrv__pci_assign(const struct vdrv_pci_ops *ops, uint32_t fn,
+                     struct vdrv_pci_windows *windows, uint32_t rule);
+
 /* Virtio type for the register at PCI_VENDOR_ID; 0: not a virtio device. */
 uint32_t vdrv__pci_type(uint32_t id);
 
 /* The transport that a probe of a modern device sets up. */
 extern const struct vdrv_transport_ops vdrv__pci_ops;
+
+#define VDRV__PCI_BARS 6u
+
+/* Notes what vdrv__pci_restore() brings back; at the end of a probe. */
+void vdrv__pci_save(struct vdrv_pci *pci, uint32_t command);
+int vdrv__pci_restore(struct vdrv_transport *t);
+int vdrv__pci_shared_memory(struct vdrv_transport *t, uint32_t id,
+                            struct vdrv_shared_memory *out);
 
 /* The registers of a structure, whichever way they are reached. */
 uint32_t vdrv__pci_read(struct vdrv_transport *t,

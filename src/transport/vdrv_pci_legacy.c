@@ -143,6 +143,7 @@ static const struct vdrv_transport_ops legacy_ops = {
     .config_write = legacy_config_write,
     .irq = vdrv__pci_irq,
     .config_vector = legacy_config_vector,
+    .restore = vdrv__pci_restore,
 };
 
 static struct vdrv_pci_region part(const struct vdrv_pci_region *r,

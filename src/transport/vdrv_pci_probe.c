@@ -275,7 +275,7 @@ static int check_complete(const struct scan *s, uint32_t device)
     return err;
 }
 
-static int enable(const struct vdrv_pci *pci, uint32_t decode)
+static int enable(struct vdrv_pci *pci, uint32_t decode)
 {
     const uint32_t old = get(pci, PCI_COMMAND, 2);
     const uint32_t command =
@@ -285,7 +285,8 @@ static int enable(const struct vdrv_pci *pci, uint32_t decode)
         return VDRV_ERR_NO_DEVICE;
     if (command != old)
         pci->bus->write(pci->bus->ctx, pci->fn, PCI_COMMAND, 2, command);
-    return VDRV_OK;
+    vdrv__pci_save(pci, command);
+    return pci->id == ALL_ONES ? VDRV_ERR_NO_DEVICE : VDRV_OK;
 }
 
 /* Appends `digits` hexadecimal digits and the character after them. */

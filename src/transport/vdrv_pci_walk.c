@@ -8,6 +8,7 @@
 #include <virtio_drv/pci_bus.h>
 
 #include "../spec/pci_config.h"
+#include "vdrv_pci_impl.h"
 
 #define FN_PER_DEVICE 8u
 #define FN_PER_BUS    256u
@@ -42,29 +43,26 @@ static void note_bridge(struct vdrv_pci_walk *walk, uint32_t fn)
     walk->found[bus / 32] |= UINT32_C(1) << bus % 32;
 }
 
-/* Is there a function?  Learns what its header says about others. */
-static bool look(struct vdrv_pci_walk *walk, uint32_t fn)
+uint32_t vdrv__pci_look(const struct vdrv_pci_ops *ops, uint32_t fn,
+                        uint32_t *multi)
 {
-    const struct vdrv_pci_ops *ops = walk->ops;
     const uint32_t vendor = ops->read(ops->ctx, fn, PCI_VENDOR_ID, 2) & 0xffffu;
     uint32_t header;
 
     if (fn % FN_PER_DEVICE == 0)
-        walk->multi = 0;
+        *multi = 0;
     if (vendor == 0xffffu || vendor == 0)
-        return false;
-    header = ops->read(ops->ctx, fn, PCI_HEADER_TYPE, 1);
+        return VDRV__PCI_NONE;
+    header = ops->read(ops->ctx, fn, PCI_HEADER_TYPE, 1) & 0xffu;
     if (fn % FN_PER_DEVICE == 0)
-        walk->multi = header & PCI_HEADER_TYPE_MULTI;
-    if ((header & PCI_HEADER_TYPE_MASK) == PCI_HEADER_TYPE_BRIDGE)
-        note_bridge(walk, fn);
-    return true;
+        *multi = header & PCI_HEADER_TYPE_MULTI;
+    return header;
 }
 
 /* Functions 1 to 7 exist only beside a function 0 that says so. */
-static uint32_t after(const struct vdrv_pci_walk *walk, uint32_t fn)
+uint32_t vdrv__pci_after(uint32_t fn, uint32_t multi)
 {
-    return walk->multi != 0 ? fn + 1 : (fn | (FN_PER_DEVICE - 1)) + 1;
+    return multi != 0 ? fn + 1 : (fn | (FN_PER_DEVICE - 1)) + 1;
 }
 
 int vdrv_pci_walk_next(struct vdrv_pci_walk *walk, uint32_t *fn)
@@ -73,17 +71,20 @@ int vdrv_pci_walk_next(struct vdrv_pci_walk *walk, uint32_t *fn)
         return VDRV_ERR_INVALID;
     while (walk->next / FN_PER_BUS <= walk->last_bus) {
         const uint32_t at = walk->next;
+        uint32_t header;
 
         if (!bus_found(walk, at / FN_PER_BUS)) {
             walk->next = (at | (FN_PER_BUS - 1)) + 1;
             continue;
         }
-        if (look(walk, at)) {
-            walk->next = after(walk, at);
-            *fn = at;
-            return VDRV_OK;
-        }
-        walk->next = after(walk, at);
+        header = vdrv__pci_look(walk->ops, at, &walk->multi);
+        walk->next = vdrv__pci_after(at, walk->multi);
+        if (header == VDRV__PCI_NONE)
+            continue;
+        if ((header & PCI_HEADER_TYPE_MASK) == PCI_HEADER_TYPE_BRIDGE)
+            note_bridge(walk, at);
+        *fn = at;
+        return VDRV_OK;
     }
     return VDRV_ERR_NO_DEVICE;
 }

@@ -49,6 +49,42 @@ uint64_t fake_pci_bar_addr(const struct fake_pci_fn *fn, uint32_t i)
     return v & ~UINT64_C(15);
 }
 
+static uint32_t upper16(const uint8_t *p, uint32_t fill)
+{
+    return (fake_get16(p) & 0xFFF0u) << 16 | fill;
+}
+
+/* Do the windows of a bridge forward this? */
+static bool forwards(const struct fake_pci_fn *bridge, bool mem, uint64_t first,
+                     uint64_t last)
+{
+    const uint8_t *c = bridge->cfg;
+    uint64_t pref = upper16(c + 0x24, 0), pref_end = upper16(c + 0x26, 0xFFFFF);
+
+    if (!(c[C_COMMAND] & (mem ? FAKE_PCI_MEMORY : FAKE_PCI_IO)))
+        return false;
+    if (!mem)
+        return first >= ((c[0x1C] & 0xF0u) << 8 | fake_get16(c + 0x30) << 16) &&
+               last <= ((c[0x1D] & 0xF0u) << 8 | 0xFFFu |
+                        (uint32_t)fake_get16(c + 0x32) << 16);
+    pref |= (uint64_t)fake_get32(c + 0x28) << 32;
+    pref_end |= (uint64_t)fake_get32(c + 0x2C) << 32;
+    return (first >= upper16(c + 0x20, 0) &&
+            last <= upper16(c + 0x22, 0xFFFFF)) ||
+           (first >= pref && last <= pref_end);
+}
+
+static bool forwarded(const struct fake_pci_fn *fn, uint32_t i)
+{
+    const uint64_t first = fake_pci_bar_addr(fn, i);
+    const uint64_t last = first + fn->bar[i].size - 1;
+
+    for (const struct fake_pci_fn *p = fn->parent; p; p = p->parent)
+        if (!forwards(p, is_mem(fn->bar[i].kind), first, last))
+            return false;
+    return true;
+}
+
 /* Lists the regions that the command register decodes, where the BARs say. */
 static void decode(struct fake_pci_fn *fn)
 {
@@ -61,7 +97,8 @@ static void decode(struct fake_pci_fn *fn)
         if (b->decoded)
             fake_region_del(fn->bus->f, &b->region);
         b->region.phys = fake_pci_bar_addr(fn, i);
-        b->decoded = b->kind && (cmd & bit) && b->region.phys && !fn->hidden;
+        b->decoded = b->kind && (cmd & bit) && b->region.phys && !fn->hidden &&
+                     forwarded(fn, i);
         if (!is_mem(b->kind) && fn->bus->io_phys) {
             b->region.space = VDRV_SPACE_MEMORY;
             b->region.phys += fn->bus->io_phys;
@@ -169,6 +206,14 @@ uint32_t fake_pci_caps(struct fake_pci_fn *fn, const struct fake_pci_cap *cap,
     return FAKE_PCI_FIRST;
 }
 
+void fake_pci_power_loss(struct fake_pci_fn *fn)
+{
+    for (uint32_t i = 0; i < fn->cfg_len; i++)
+        fn->cfg[i] &= (uint8_t)~fn->mask[i];
+    decode(fn);
+    fake__pci_lost(fn);
+}
+
 /* ---- Finding a function --------------------------------------------- */
 
 static uint32_t bus_number(const struct fake_pci_fn *fn)
@@ -179,8 +224,11 @@ static uint32_t bus_number(const struct fake_pci_fn *fn)
 /* A bridge without a bus number forwards nothing. */
 static bool reachable(const struct fake_pci_fn *fn)
 {
+    const uint32_t bus = bus_number(fn);
+
     for (fn = fn->parent; fn; fn = fn->parent)
-        if (fn->cfg[C_SECONDARY] == 0)
+        if (fn->cfg[C_SECONDARY] == 0 || bus < fn->cfg[C_SECONDARY] ||
+            bus > fn->cfg[C_SECONDARY + 1])
             return false;
     return true;
 }
@@ -251,7 +299,9 @@ void fake_pci_write(void *ctx, uint32_t bdf, uint32_t off, uint32_t width,
 
         fn->cfg[off + i] = (uint8_t)((fn->cfg[off + i] & ~m) | (v & m));
     }
-    decode(fn);
+    for (struct fake_pci_fn *o = p->fns; o; o = o->next)
+        if (o == fn || fn->cfg[C_HEADER] & 1)
+            decode(o);
     if (fn->dev)
         fake__pci_after_write(fn, off);
 }
@@ -387,6 +437,16 @@ void fake_pci_bridge(struct fake_pci_fn *fn, uint8_t secondary,
     /* Memory, prefetchable and I/O windows. */
     fake_put32(fn->mask + 0x20, 0xFFF0FFF0u);
     fake_put32(fn->mask + 0x24, 0xFFF0FFF0u);
-    memset(fn->mask + 0x28, 0xFF, 8);
+    memset(fn->mask + 0x28, 0xFF, 12);
     fake_put16(fn->mask + 0x1C, 0xF0F0);
+    fn->cfg[0x1C] = fn->cfg[0x1D] = 1; /* 32-bit I/O */
+    fn->cfg[0x24] = fn->cfg[0x26] = 1; /* 64-bit prefetchable */
+    if (!secondary)
+        return;
+    fn->cfg[C_COMMAND] = FAKE_PCI_IO | FAKE_PCI_MEMORY | FAKE_PCI_MASTER;
+    fake_put16(fn->cfg + 0x22, 0xFFF0);
+    fake_put16(fn->cfg + 0x26, 0xFFF1);
+    fake_put32(fn->cfg + 0x2C, UINT32_MAX);
+    fn->cfg[0x1D] = 0xF1;
+    fake_put16(fn->cfg + 0x32, 0xFFFF);
 }

@@ -41,6 +41,7 @@ extern "C" {
 #define FAKE_CAP_ISR    3u
 #define FAKE_CAP_DEVICE 4u
 #define FAKE_CAP_PCI    5u
+#define FAKE_CAP_SHARED 8u
 
 /* Interfaces of a virtio function. */
 #define FAKE_PCI_MODERN       0u
@@ -149,7 +150,11 @@ void fake_pci_add(struct fake_pci_fn *fn, struct fake_pci *p,
                   struct fake_pci_fn *parent, uint32_t devfn, uint16_t vendor,
                   uint16_t device);
 void fake_pci_del(struct fake_pci_fn *fn);
-/* Makes a bridge of it, without bus numbers unless `secondary` is set. */
+/*
+ * Makes a bridge of it, without bus numbers unless `secondary` is set, and
+ * then open for all addresses, as if by firmware.  What is behind it is reached
+ * by numbers and addresses that it forwards, and no others.
+ */
 void fake_pci_bridge(struct fake_pci_fn *fn, uint8_t secondary,
                      uint8_t subordinate);
 /* Gives it a BAR whose registers are `read` and `write`. */
@@ -168,6 +173,14 @@ void fake_pci_virtio(struct fake_pci_fn *fn, struct fake_pci *p,
                      const struct fake_pci_layout *layout);
 /* Its virtio capability of a type: offset in `cfg`, or 0. */
 uint32_t fake_pci_cap_at(const struct fake_pci_fn *fn, uint32_t cfg_type);
+/*
+ * The function loses its power and gets it back: BARs, command register and
+ * MSI-X are as after a reset of the machine, and so is the device.
+ */
+void fake_pci_power_loss(struct fake_pci_fn *fn);
+/* Adds shared memory `id` in a BAR; returns where its capability is. */
+uint32_t fake_pci_shared(struct fake_pci_fn *fn, uint8_t id, uint8_t bar,
+                         uint64_t offset, uint64_t length);
 /* The address in a BAR. */
 uint64_t fake_pci_bar_addr(const struct fake_pci_fn *fn, uint32_t i);
 

@@ -440,6 +440,41 @@ void fake__pci_after_write(struct fake_pci_fn *fn, uint32_t off)
     set_line(fn->dev);
 }
 
+void fake__pci_lost(struct fake_pci_fn *fn)
+{
+    memset(fn->msix, 0, sizeof(fn->msix));
+    memset(fn->msix_pending, 0, sizeof(fn->msix_pending));
+    for (uint32_t v = 0; v < FAKE_PCI_VECTORS; v++)
+        fn->msix[16 * v + 12] = 1; /* masked */
+    fn->dev_features_sel = fn->drv_features_sel = fn->queue_sel = 0;
+    fn->dev->msix = false;
+    fake_dev_set_status(fn->dev, 0);
+    fn->dev->was_reset = fn->dev->reset_seen = false;
+}
+
+uint32_t fake_pci_shared(struct fake_pci_fn *fn, uint8_t id, uint8_t bar,
+                         uint64_t offset, uint64_t length)
+{
+    uint8_t *cap;
+    uint32_t at = 0xE4;
+
+    while (fn->cfg[at]) /* from the end: the list has the space before it */
+        at -= 24;
+    cap = fn->cfg + at;
+    cap[0] = 0x09;
+    cap[1] = fn->cfg[0x34];
+    cap[2] = 24;
+    cap[3] = FAKE_CAP_SHARED;
+    cap[4] = bar;
+    cap[5] = id;
+    fake_put32(cap + 8, (uint32_t)offset);
+    fake_put32(cap + 12, (uint32_t)length);
+    fake_put32(cap + 16, (uint32_t)(offset >> 32));
+    fake_put32(cap + 20, (uint32_t)(length >> 32));
+    fn->cfg[0x34] = (uint8_t)at;
+    return at;
+}
+
 /* ---- Building it ---------------------------------------------------- */
 
 static struct fake_pci_cap virtio_cap(const struct fake_pci_fn *fn,

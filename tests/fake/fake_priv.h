@@ -15,6 +15,8 @@ void fake__dma_fini(struct fake *f);
 struct fake_pci_fn;
 void fake__pci_before_read(struct fake_pci_fn *fn, uint32_t off);
 void fake__pci_after_write(struct fake_pci_fn *fn, uint32_t off);
+/* The device's part of a loss of power. */
+void fake__pci_lost(struct fake_pci_fn *fn);
 /* What a vector field reads back after `value` was written to it. */
 uint32_t fake__pci_set_vector(struct fake_pci_fn *fn, uint32_t value);
 /* 4.1.4.5: reading clears. */

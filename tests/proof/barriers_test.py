@@ -75,6 +75,15 @@ M0 = {
     "before_reg_write": [r"strh .*", M0_FENCE, r"str r.*"],
     "after_reg_read": [r"ldr r.*", M0_FENCE, r"ldrh .*"],
 }
+# One CPU in order, and no compare-and-swap: plain accesses, in order.
+STORE16, LOAD16 = r"move\.w %d\d, ?\(.*", r"move\.w \(%a\d\), ?%d\d"
+STORE32, LOAD32 = r"move\.l .*, ?\(%a\d\)", r"move\.l \(%a\d\), ?%d\d"
+M68K = {
+    "publish16": [STORE16], "consume16": [LOAD16], "status_set": [STORE32],
+    "status_get": [LOAD32], "full_fence": [STORE16, LOAD16],
+    "before_reg_write": [STORE16, STORE32],
+    "after_reg_read": [LOAD32, LOAD16],
+}
 BARRIER = re.compile(r"(mfence|lock|dmb|fence)\b")
 WEAKER = [("stlrh", "strh"), ("stlr", "str"), ("ldaprh", "ldrh"),
           ("ldarh", "ldrh"), ("ldapr", "ldr"), ("ldar", "ldr")]
@@ -82,6 +91,7 @@ WEAKER = [("stlrh", "strh"), ("stlr", "str"), ("ldaprh", "ldrh"),
 TARGETS: list[tuple[str, list[str], dict[str, list[str]]]] = [
     ("x86_64 clang", ["clang", "--target=x86_64-none-elf"], X86),
     ("x86_64 gcc", ["x86_64-linux-gnu-gcc"], X86),
+    ("i386 gcc", ["i686-linux-gnu-gcc"], X86),
     ("i386 clang", ["clang", "--target=i386-none-elf"], X86),
     ("aarch64 clang", ["clang", "--target=aarch64-none-elf"], ARM64),
     ("aarch64 gcc", ["aarch64-linux-gnu-gcc"], ARM64),
@@ -90,10 +100,17 @@ TARGETS: list[tuple[str, list[str], dict[str, list[str]]]] = [
     ("riscv64 clang", ["clang", "--target=riscv64-none-elf",
                        "-march=rv64imac"], RISCV),
     ("riscv64 gcc", ["riscv64-linux-gnu-gcc"], RISCV),
+    ("riscv32 clang", ["clang", "--target=riscv32-none-elf",
+                       "-march=rv32imac"], RISCV),
+    ("riscv32 gcc", ["riscv64-unknown-elf-gcc", "-march=rv32imac",
+                     "-mabi=ilp32"], RISCV),
     ("riscv32 without A clang", ["clang", "--target=riscv32-none-elf",
                                  "-march=rv32imc"], RISCV_PLAIN),
     ("arm v6-M clang", ["clang", "--target=thumbv6m-none-eabi"], M0),
+    ("m68k gcc", ["m68k-linux-gnu-gcc"], M68K),
 ]
+# These two are the ones above, through the library's register accesses.
+SAME = {"doorbell": "before_reg_write", "acknowledge": "after_reg_read"}
 
 
 def assembly(text: str) -> dict[str, list[str]]:
@@ -134,6 +151,7 @@ def findings(command: list[str], wanted: dict[str, list[str]]) -> list[str]:
     if code:
         return [text]
     made, found = assembly(text), []
+    wanted = wanted | {name: wanted[like] for name, like in SAME.items()}
     for name, patterns in wanted.items():
         body = made.get(name, [])
         if not accepts(body, patterns):

@@ -19,7 +19,7 @@ from house import ROOT, Tally, have, parallel, run  # noqa: E402
 
 HERE = "tests/proof"
 OUT = ROOT / "build/proof"
-LIMIT = 120  # seconds of one tool's run
+LIMIT = 600  # seconds of one tool's run
 
 Result = tuple[bool, str]  # does it hold? and what the tool said
 
@@ -30,31 +30,44 @@ def tail(text: str, lines: int = 12) -> str:
 
 # ---- Relacy ------------------------------------------------------------------
 
-# Model: the library's barriers without which it must fail.
+# Model, "ring what": the library's barriers without which it must fail.
 RELACY = {
-    "publish": ["PUBLISH"],
-    "consume": ["CONSUME"],
-    "kick": ["FENCE"],
-    "flags": ["FENCE"],
-    "arm": ["FENCE"],
-    "status": ["PUBLISH", "CONSUME"],
-    "count": ["PUBLISH", "CONSUME"],
+    "split publish": ["PUBLISH"],
+    "split consume": ["CONSUME"],
+    "split kick": ["FENCE"],
+    "split flags": ["FENCE"],
+    "split arm": ["FENCE"],
+    "split status": ["PUBLISH", "CONSUME"],
+    "split count": ["PUBLISH", "CONSUME"],
+    "packed publish": ["PUBLISH"],
+    "packed batch": ["PUBLISH"],
+    "packed consume": ["CONSUME"],
+    "packed kick": ["FENCE"],
+    "packed flags": ["FENCE"],
+    "packed arm": ["FENCE"],
+    "packed armflags": ["FENCE"],
+    "packed both": ["FENCE", "PUBLISH"],
 }
 
 
-def relacy_build(mutant: str) -> str:
+def relacy_program(ring: str, mutant: str) -> Path:
+    return OUT / f"relacy_{ring}_{mutant.lower()}"
+
+
+def relacy_build(what: tuple[str, str]) -> str:
     """The program's name; or what the compiler said."""
-    program = OUT / f"relacy_split_{mutant.lower()}"
+    ring, mutant = what
+    program = relacy_program(ring, mutant)
     # C as C++: pointers from void *, and what else C++ calls wrong.
     code, out = run(["g++", "-std=c++20", "-fpermissive", "-w", "-O1",
                      "-Iinclude", f"-DMUTANT_{mutant}", "-o", str(program),
-                     f"{HERE}/relacy_split.cpp"])
+                     f"{HERE}/relacy_{ring}.cpp"])
     return out if code else str(program)
 
 
 def relacy(model: str, mutant: str) -> Result | None:
-    program = OUT / f"relacy_split_{mutant.lower()}"
-    code, out = run([str(program), model], timeout=LIMIT)
+    ring, _, what = model.partition(" ")
+    code, out = run([str(relacy_program(ring, mutant)), what], timeout=LIMIT)
     if code == 0:
         return True, " ".join(re.findall(r"iterations: \d+", out))
     why = re.search(r"DATA RACE|USER ASSERT FAILED.*|UNINIT.*", out)
@@ -91,22 +104,32 @@ def spin(model: str, mutant: str) -> Result | None:
 
 # ---- Frama-C Eva -------------------------------------------------------------
 
-SPLIT, BLK = "src/queue/vdrv_split.c", "src/device/vdrv_blk_config.c"
+SPLIT, PACKED = "src/queue/vdrv_split.c", "src/queue/vdrv_packed.c"
+QUEUE = "src/queue/vdrv_queue.c"
+BLK = "src/device/vdrv_blk_config.c"
 NET_CFG = "src/device/vdrv_net_config.c"
 NET_HDR = "src/device/vdrv_net_header.c"
 GPU, EDID = "src/device/vdrv_gpu_cmd.c", "src/device/vdrv_edid.c"
 PCI = "src/transport/vdrv_pci_check.c"
 EVA_FILES = {"blk_config": BLK, "net_config": NET_CFG, "net_header": NET_HDR,
-             "gpu_response": GPU, "edid": EDID, "pci": PCI}
+             "gpu_response": GPU, "edid": EDID, "pci": PCI,
+             "split": SPLIT, "packed": PACKED}
 # Name: the mutants that must raise an alarm.
 EVA = {"split 1": [], "split 2": ["ID", "MAX"], "split 8": ["ID"],
+       "packed 1": [], "packed 3": ["BUFFER", "BATCH", "END"],
        "blk_config": ["SIZE", "EXP"], "net_config": ["MTU"],
        "net_header": ["HINT", "CSUM"], "gpu_response": ["SHORT"],
        "edid": ["SHORT_EDID"], "pci": ["NOTIFY"]}
-# A check, and what stands in its place when it is taken out.
+# Where a check is (in one file of these), and what stands in its place when it
+# is taken out.
 CHECKS = {
     "ID": (SPLIT, "if (unlikely(id > mask))", "if (false)"),
     "MAX": (SPLIT, "n = n < max ? n : max;", ""),
+    "BUFFER": (PACKED, "bad = id >= q->size;", "bad = false;"),
+    "BATCH": (PACKED, "n = n < max ? n : max;",
+              "n = n < max + 1 ? n : max + 1;"),
+    "END": (PACKED, "if (unlikely(at >= 0)) { /* 2.8.1 */",
+            "if (false) {"),
     "SIZE": (BLK, "size < BLOCK_MIN || size > BLOCK_MAX ||", "false &&"),
     "EXP": (BLK, "if (exp < 32)", "if (true)"),
     "MTU": (NET_CFG, "if (info->mtu < VIRTIO_NET_MTU_MIN)", "if (false)"),
@@ -118,9 +141,20 @@ CHECKS = {
     "EDGE": ("src/trait/vdrv_block.c",
              "return len < in_block ? len : in_block;", "return in_block;"),
     "NOTIFY": (PCI, "if (at + width > notify->size)", "if (false)"),
-    "WINDOW": ("src/queue/vdrv_queue.c",
+    "WINDOW": (QUEUE,
                "off < hal->direct_size && len <= hal->direct_size - off",
                "off < hal->direct_size"),
+    "DEPTH": (QUEUE, "return q->size / nsegs;", "return q->size;"),
+    "REFUSE": (QUEUE, "nsegs > q->max_chain ? VDRV_ERR_TOO_BIG",
+               "nsegs > q->size ? VDRV_ERR_TOO_BIG"),
+    "LAP": ("src/queue/vdrv_packed*", "    return at - ring_bytes(q);",
+            "    return at - ring_bytes(q) + 16;"),
+    "FULL": (PACKED, "if (bytes < 0 || (bytes == 0 && some))",
+             "if (bytes < 0)"),
+    "LIMIT": ("src/queue/vdrv_packed*", "? used : -DESC_BYTES;",
+              "? used : 0;"),
+    "RING": (PACKED, "part[1] = sizeof(struct pvirtq_desc) * size;",
+             "part[1] = sizeof(uint64_t) * size;"),
     "LAYOUT": (SPLIT, "part[1] = sizeof(struct virtq_desc) * size;",
                "part[1] = sizeof(uint64_t) * size;"),
 }
@@ -133,18 +167,19 @@ def tree(name: str, mutant: str) -> Path:
     for part in ("src", "include", HERE):
         shutil.copytree(ROOT / part, where / part)
     if mutant != "NONE":
-        path, check, instead = CHECKS[mutant]
-        text = (where / path).read_text()
-        if text.count(check) != 1:
-            raise RuntimeError(f"{path}: where is {check}?")
-        (where / path).write_text(text.replace(check, instead))
+        paths, check, instead = CHECKS[mutant]
+        texts = {p: p.read_text() for p in where.glob(paths)}
+        if sum(text.count(check) for text in texts.values()) != 1:
+            raise RuntimeError(f"{paths}: where is {check}?")
+        for path, text in texts.items():
+            path.write_text(text.replace(check, instead))
     return where
 
 
 def eva(name: str, mutant: str) -> Result | None:
     where = tree(name, mutant)
     kind, _, size = name.partition(" ")
-    harness = "eva_split.c" if size else "eva_checks.c"
+    harness = f"eva_{kind}.c" if size else "eva_checks.c"
     includes = f"-I{where}/include -include {where}/{HERE}/eva_builtins.h"
     code, out = run(
         ["frama-c", "-c11", "-machdep", "gcc_x86_64",
@@ -152,7 +187,7 @@ def eva(name: str, mutant: str) -> Result | None:
          "-eva-precision", "3", "-eva-min-loop-unroll", "5",
          "-eva-split-return", "full",
          "-main", f"check_{kind}", str(where / HERE / harness),
-         str(where / EVA_FILES.get(kind, SPLIT))], timeout=LIMIT)
+         str(where / EVA_FILES[kind])], timeout=LIMIT)
     alarms = re.search(r"(\d+) alarms? generated", out)
     if code or alarms is None:
         print(tail(out))
@@ -167,17 +202,22 @@ def eva(name: str, mutant: str) -> Result | None:
 
 # ---- Frama-C WP --------------------------------------------------------------
 
-WP = {"edge_of": ["EDGE"], "in_window": ["WINDOW"], "split_layout": ["LAYOUT"]}
+WP = {"edge_of": ["EDGE"], "in_window": ["WINDOW"], "split_layout": ["LAYOUT"],
+      "vdrv__queue_refuse": ["REFUSE"], "vdrv_queue_depth": ["DEPTH"],
+      "packed_layout": ["RING"], "ring_bytes": [], "advance": ["LAP"],
+      "between": ["FULL"], "set_limit": ["LIMIT"]}
+WP_PACKED = ("packed_layout", "ring_bytes", "advance", "between", "set_limit")
 
 
 def wp(name: str, mutant: str) -> Result | None:
     where = tree(name, mutant)
+    contracts = "wp_packed.c" if name in WP_PACKED else "wp_leaves.c"
     includes = f"-I{where}/include -include {where}/{HERE}/eva_builtins.h"
     code, out = run(
         ["frama-c", "-c11", "-machdep", "gcc_x86_64", "-pp-annot",
          f"-cpp-extra-args={includes}", "-wp", "-wp-rte", "-wp-prover", "z3",
          "-wp-timeout", "10", "-wp-fct", name,
-         str(where / HERE / "wp_leaves.c")], timeout=LIMIT)
+         str(where / HERE / contracts)], timeout=LIMIT)
     goals = re.search(r"Proved goals: +(\d+) / (\d+)", out)
     if code or goals is None:
         print(tail(out))
@@ -226,8 +266,9 @@ def main() -> int:
     OUT.mkdir(parents=True, exist_ok=True)
     there = have("g++") and Path("/usr/include/relacy").is_dir()
     if there and r.wanted("relacy"):
-        mutants = ["NONE", *sorted({m for ms in RELACY.values() for m in ms})]
-        for out in parallel(relacy_build, mutants):
+        builds = {(model.split()[0], mutant) for model, ms in RELACY.items()
+                  for mutant in ["NONE", *ms]}
+        for out in parallel(relacy_build, sorted(builds)):
             if not Path(out).exists():
                 r.tally.case("relacy: build", [tail(out)])
     r.group("relacy", there, "no relacy-dev or g++ here", RELACY, relacy)

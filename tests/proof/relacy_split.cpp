@@ -20,6 +20,8 @@
 #include "../../src/queue/vdrv_split.c"
 #undef new
 
+#include "relacy_stubs.hpp"
+
 static const unsigned SIZE = 2;
 
 // Byte offsets of the ring's words: the parts lie side by side.
@@ -28,54 +30,6 @@ static const unsigned AVAIL_IDX = 2, USED_EVENT = 4 + 2 * SIZE, USED = 12,
                       USED_ID = USED + 4, USED_LEN = USED + 8,
                       AVAIL_EVENT = USED + 4 + 8 * SIZE;
 static const unsigned STATUS = 48, COUNTER = 52;
-
-static unsigned doorbells;
-
-int vdrv__queue_notify(struct vdrv_queue *)
-{
-    doorbells++;
-    return 1;
-}
-
-int vdrv__queue_protocol(struct vdrv_queue *, const char *)
-{
-    return VDRV_ERR_PROTOCOL;
-}
-
-int vdrv__queue_refuse(const struct vdrv_queue *, uint64_t)
-{
-    return VDRV_ERR_AGAIN;
-}
-
-int vdrv__queue_map_run(const struct vdrv_queue *, const struct vdrv_seg *,
-                        uint32_t, uint32_t, struct vdrv_queue_map *)
-{
-    return VDRV_ERR_INVALID;
-}
-
-void vdrv__queue_unmap(const struct vdrv_queue *, const struct vdrv_queue_map *)
-{
-}
-
-int vdrv__queue_next_run(const struct vdrv_queue *, struct vdrv__runs *)
-{
-    return VDRV_ERR_INVALID;
-}
-
-int vdrv__queue_map_table(struct vdrv_queue *, uint32_t, struct vdrv__runs *)
-{
-    return VDRV_ERR_INVALID;
-}
-
-bool vdrv__queue_unmap_table(struct vdrv_queue *, uint32_t)
-{
-    return false;
-}
-
-int vdrv__queue_bad_used(struct vdrv_queue *, uint32_t good)
-{
-    return good > 0 ? (int)good : VDRV_ERR_PROTOCOL;
-}
 
 template <class T> struct ring : rl::test_suite<T, 2> {
     rl::atomic<unsigned> word[SHARED_WORDS];
@@ -279,17 +233,6 @@ struct count : ring<count> {
         }
     }
 };
-
-template <class T> static bool holds(const char *wanted, const char *name)
-{
-    rl::test_params p;
-
-    if (std::strcmp(wanted, name) != 0)
-        return false;
-    p.search_type = rl::sched_full;
-    p.iteration_count = 2000000;
-    return rl::simulate<T>(p);
-}
 
 // Exit code 0: the model that is named holds.
 int main(int argc, char **argv)

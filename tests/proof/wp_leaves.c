@@ -31,6 +31,25 @@ static bool in_window(const struct vdrv_hal *hal, const void *ptr,
 */
 static size_t split_layout(uint32_t size, size_t part[3]);
 
+/* Each refusal has its reason, and none is a success. */
+/*@ requires \valid_read(q);
+    assigns \nothing;
+    ensures nsegs == 0 ==> \result == -2;
+    ensures nsegs > q->max_chain && nsegs != 0 ==> \result == -13;
+    ensures 0 < nsegs <= q->max_chain ==> \result == -1;
+*/
+int vdrv__queue_refuse(const struct vdrv_queue *q, uint64_t nsegs);
+
+/* Never more chains at once than the ring has entries. */
+/*@ requires \valid_read(q);
+    assigns \nothing;
+    ensures \result <= q->size;
+    ensures nsegs > q->max_chain ==> \result == 0;
+    ensures 1 < nsegs <= q->max_chain && nsegs > q->indirect ==>
+            \result * nsegs <= q->size;
+*/
+uint32_t vdrv_queue_depth(const struct vdrv_queue *q, uint32_t nsegs);
+
 #include "../../src/trait/vdrv_block.c"
 #include "../../src/queue/vdrv_split.c"
 #include "../../src/queue/vdrv_queue.c"

@@ -20,7 +20,20 @@
 #define SEGS      6u
 #define PATIENCE  20000000u /* us for what takes milliseconds */
 
+#define QUEUES  2u /* of a disk with vectors */
+#define VECTORS (QUEUES + 1)
+
 static uint32_t operations;
+
+/* What machine it is, and how its disk is reached. */
+struct how {
+    uint32_t board;
+    uint32_t mode;
+    const struct vdrv_queue_kind *packed;
+    const char *bridge;
+    int window;
+    int vectors; /* a vector per queue, and one for the configuration */
+};
 
 struct disk;
 
@@ -38,6 +51,9 @@ struct job {
 struct disk {
     struct qtest_machine m;
     struct vdrv_transport *t;
+    struct vdrv_msix msix;
+    struct vdrv_msix_message msg[VECTORS];
+    volatile uint32_t *door; /* where the messages go */
     struct vdrv_virtio_blk drv;
     struct vdrv_block *blk;
     struct vdrv_block_caps caps;
@@ -84,16 +100,19 @@ static void fill_image(struct disk *d)
     memcpy(d->file, d->model, IMAGE);
 }
 
-static int start_machine(struct disk *d, uint32_t board, uint32_t mode,
-                         int packed)
+static int start_machine(struct disk *d, const struct how *how)
 {
     char more[128];
-    struct qtest_setup setup = {.board = board,
-                                .device = "virtio-blk",
-                                .props = "drive=d0,serial=oracle",
-                                .more = more,
-                                .mode = mode,
-                                .packed = packed};
+    struct qtest_setup setup = {
+        .board = how->board,
+        .device = "virtio-blk",
+        .props = how->vectors ? "drive=d0,serial=oracle,num-queues=2,vectors=3"
+                              : "drive=d0,serial=oracle",
+        .more = more,
+        .mode = how->mode,
+        .packed = how->packed != NULL,
+        .bridge = how->bridge,
+        .window = how->window};
 
     snprintf(more, sizeof(more),
              "-blockdev driver=file,node-name=d0,filename=%s,discard=unmap",
@@ -101,7 +120,20 @@ static int start_machine(struct disk *d, uint32_t board, uint32_t mode,
     return qtest_start(&d->m, &setup);
 }
 
-static int start_driver(struct disk *d, const struct vdrv_queue_kind *packed)
+/* The messages are written into guest memory, where we can see them. */
+static int attach_vectors(struct disk *d)
+{
+    d->door = qtest_alloc(&d->m, QTEST_PAGE);
+    for (uint32_t i = 0; i < VECTORS; i++) {
+        d->door[i] = 0;
+        d->msg[i].addr =
+            (uint64_t)(uintptr_t)&d->door[i] + d->m.hal.direct_offset;
+        d->msg[i].data = 0x5a00 + i;
+    }
+    return vdrv_msix_attach(&d->msix, &d->m.at.pci, d->msg, VECTORS);
+}
+
+static int start_driver(struct disk *d, const struct how *how)
 {
     struct vdrv_virtio_blk_config cfg = {0};
     int err;
@@ -109,8 +141,13 @@ static int start_driver(struct disk *d, const struct vdrv_queue_kind *packed)
     d->t = qtest_find(&d->m, VDRV_VIRTIO_BLK_ID);
     if (d->t == NULL)
         return VDRV_ERR_NO_DEVICE;
+    err = how->vectors ? attach_vectors(d) : VDRV_OK;
+    if (err != VDRV_OK)
+        return err;
+    cfg.queues = how->vectors ? QUEUES : 1;
+    cfg.vectors = how->vectors ? VECTORS : 0;
     cfg.queue_size = 128;
-    cfg.packed = packed;
+    cfg.packed = how->packed;
     d->work_size = vdrv_virtio_blk_work_size(d->t, &cfg);
     d->work = malloc(d->work_size);
     cfg.work = d->work;
@@ -142,6 +179,8 @@ static void close_disk(struct disk *d)
             qtest_free(&d->m, d->jobs[i].guest, JOB_BYTES);
         free(d->jobs[i].heap);
     }
+    if (d->door != NULL)
+        qtest_free(&d->m, (void *)(uintptr_t)d->door, QTEST_PAGE);
     if (!failed)
         CHECK_EQ(d->m.live_pages, 0); /* what was allocated or mapped */
     qtest_end(&d->m);
@@ -155,21 +194,20 @@ static void close_disk(struct disk *d)
 }
 
 /* NULL: the case has failed or is skipped. */
-static struct disk *open_disk(uint32_t board, uint32_t mode,
-                              const struct vdrv_queue_kind *packed)
+static struct disk *open_how(const struct how *how)
 {
     struct disk *d = calloc(1, sizeof(*d));
     int err;
 
-    d->random = check_seed() * 8 + board;
+    d->random = check_seed() * 8 + how->board;
     fill_image(d);
-    err = start_machine(d, board, mode, packed != NULL);
+    err = start_machine(d, how);
     if (err == QTEST_NO_QEMU)
         check_skip_why = "no QEMU for this board";
     else
         CHECK_EQ(err, QTEST_OK);
     if (err == QTEST_OK) {
-        err = start_driver(d, packed);
+        err = start_driver(d, how);
         CHECK_EQ(err, VDRV_OK);
         if (err == VDRV_OK) {
             make_jobs(d);
@@ -179,6 +217,14 @@ static struct disk *open_disk(uint32_t board, uint32_t mode,
     }
     close_disk(d);
     return NULL;
+}
+
+static struct disk *open_disk(uint32_t board, uint32_t mode,
+                              const struct vdrv_queue_kind *packed)
+{
+    const struct how how = {.board = board, .mode = mode, .packed = packed};
+
+    return open_how(&how);
 }
 
 /* ---- The model ---------------------------------------------------------- */
@@ -401,6 +447,8 @@ static void kick(struct disk *d)
     const int told = vdrv_block_kick(d->blk, 0);
 
     CHECK(told == 0 || told == 1);
+    if (d->m.window)
+        return; /* eight of the ports */
     CHECK_EQ(accesses(d) - before, told);
     CHECK_EQ(d->m.counts.notify - notified, told);
 }
@@ -494,10 +542,22 @@ static void report(const struct disk *d, uint64_t us, uint32_t n)
                n);
 }
 
-static void random_on(uint32_t board, uint32_t mode,
-                      const struct vdrv_queue_kind *packed)
+/* Which interface is spoken, and by what way. */
+static void check_way(const struct disk *d, const struct how *how)
 {
-    struct disk *d = open_disk(board, mode, packed);
+    CHECK_EQ((d->t->flags & VDRV_TRANSPORT_LEGACY) != 0,
+             how->mode == QTEST_LEGACY);
+    CHECK_EQ(vdrv_feature(d->t->features, 32), how->mode != QTEST_LEGACY);
+    CHECK_EQ(vdrv_feature(d->t->features, 34), how->packed != NULL);
+    if (how->window)
+        CHECK_EQ(d->init.transport + d->init.config, 0);
+    if (how->bridge != NULL)
+        CHECK(d->m.at.pci.fn >> 8 != 0);
+}
+
+static void random_how(const struct how *how)
+{
+    struct disk *d = open_how(how);
     const uint32_t n = operations;
     uint64_t begin;
 
@@ -505,10 +565,10 @@ static void random_on(uint32_t board, uint32_t mode,
         return;
     CHECK_EQ(d->caps.num_blocks, BLOCKS);
     CHECK(d->caps.can_flush && d->caps.can_discard && d->caps.can_write_zeroes);
-    CHECK_EQ(vdrv_feature(d->t->features, 34), packed != NULL);
+    check_way(d, how);
     /* Version 1 has no limit of its own; its page registers come on top. */
-    if (mode != QTEST_LEGACY)
-        CHECK(d->init.transport <= (qtest_board_pci(board) ? 60 : 40));
+    if (how->mode != QTEST_LEGACY)
+        CHECK(d->init.transport <= (qtest_board_pci(how->board) ? 60 : 40));
     begin = qtest_now();
     work(d, n);
     report(d, qtest_now() - begin, n);
@@ -521,6 +581,14 @@ static void random_on(uint32_t board, uint32_t mode,
     memset(d->model + 64 * 512, 0, 64 * 512);
     check_outside(d);
     close_disk(d);
+}
+
+static void random_on(uint32_t board, uint32_t mode,
+                      const struct vdrv_queue_kind *packed)
+{
+    const struct how how = {.board = board, .mode = mode, .packed = packed};
+
+    random_how(&how);
 }
 
 /* ---- Faults ------------------------------------------------------------- */
@@ -653,6 +721,53 @@ static void test_transitional(void)
     random_on(QTEST_PC, QTEST_TRANSITIONAL, NULL);
 }
 
+/* Both interfaces, and neither BAR of the modern one is to be had. */
+static void test_window(void)
+{
+    const struct how how = {
+        .board = QTEST_PC, .mode = QTEST_TRANSITIONAL, .window = 1};
+
+    random_how(&how);
+}
+
+/* I/O BAR 0: through ports, and where I/O space is memory. */
+static void test_legacy_pc(void)
+{
+    random_on(QTEST_PC, QTEST_LEGACY, NULL);
+}
+
+static void test_legacy_virt_pci(void)
+{
+    random_on(QTEST_VIRT_PCI, QTEST_LEGACY, NULL);
+}
+
+/* Behind bridges that nobody has numbered. */
+static void test_bridge_pc(void)
+{
+    const struct how how = {.board = QTEST_PC,
+                            .bridge = "pci-bridge,chassis_nr=1"};
+
+    random_how(&how);
+}
+
+static void test_bridge_root_port(void)
+{
+    const struct how how = {.board = QTEST_VIRT_PCI,
+                            .mode = QTEST_TRANSITIONAL,
+                            .bridge = "pcie-root-port,chassis=1"};
+
+    random_how(&how);
+}
+
+static void test_bridge_legacy(void)
+{
+    const struct how how = {.board = QTEST_PC,
+                            .mode = QTEST_LEGACY,
+                            .bridge = "pci-bridge,chassis_nr=1"};
+
+    random_how(&how);
+}
+
 /* Version 1 of the MMIO interface. */
 static void test_legacy_microvm(void)
 {
@@ -696,6 +811,111 @@ static void test_interrupt(void)
     close_disk(d);
 }
 
+/* The messages that came, as bits; forgets them. */
+static uint32_t messages(struct disk *d)
+{
+    uint32_t came = 0;
+
+    for (uint32_t i = 0; i < VECTORS; i++) {
+        const uint32_t data = __atomic_exchange_n(
+            (uint32_t *)(uintptr_t)&d->door[i], 0, __ATOMIC_SEQ_CST);
+
+        CHECK(data == 0 || data == 0x5a00 + i);
+        came |= (uint32_t)(data != 0) << i;
+    }
+    return came;
+}
+
+static void await_message(struct disk *d, uint32_t vector)
+{
+    const uint64_t until = qtest_now() + PATIENCE;
+    uint32_t came = 0;
+
+    for (uint32_t i = 0; came == 0 && qtest_now() < until; i++) {
+        qtest_pause(i);
+        came = messages(d);
+    }
+    CHECK_EQ(came, 1u << vector);
+}
+
+/* A read on a queue: its own vector's message, or none when disarmed. */
+static void read_on(struct disk *d, uint32_t queue, int armed)
+{
+    uint8_t *buf = d->jobs[0].guest;
+    struct vdrv_seg seg = vdrv_seg_in(buf, 512);
+    struct vdrv_block_request req = {
+        .op = VDRV_BLOCK_READ, .queue = queue, .segs = &seg, .nsegs = 1};
+    const uint64_t until = qtest_now() + PATIENCE;
+    uint64_t before;
+
+    (void)vdrv_arm(&d->blk->dev, queue, armed ? VDRV_ARM_NEXT : VDRV_ARM_OFF);
+    CHECK_EQ(vdrv_block_submit(d->blk, &req), VDRV_OK);
+    CHECK_EQ(vdrv_block_kick(d->blk, queue), 1);
+    before = accesses(d);
+    if (armed) {
+        await_message(d, queue + 1);
+        CHECK_EQ(vdrv_irq(&d->blk->dev, queue + 1), VDRV_CAUSE_QUEUE);
+        CHECK_EQ(vdrv_poll(&d->blk->dev, queue, 0), 1);
+    }
+    for (uint32_t i = 0; req.status == VDRV_PENDING && qtest_now() < until; i++)
+        if (vdrv_poll(&d->blk->dev, queue, 0) == 0)
+            qtest_pause(i);
+    CHECK_EQ(accesses(d), before); /* PCI-29: not the ISR either */
+    CHECK_EQ(req.status, VDRV_OK);
+    CHECK_EQ(messages(d), 0);
+    CHECK(plausible(d, 0, 1, buf));
+}
+
+/* The configuration's vector: QEMU grows the disk. */
+static void resize(struct disk *d)
+{
+    uint32_t changes = 0;
+
+    CHECK(ftruncate(d->image, IMAGE + 512) == 0);
+    CHECK(qtest_qmp(&d->m,
+                    "{\"execute\":\"block_resize\",\"arguments\":"
+                    "{\"node-name\":\"d0\",\"size\":%u}}",
+                    IMAGE + 512) != NULL);
+    await_message(d, 0);
+    CHECK_EQ(vdrv_irq(&d->blk->dev, 0), VDRV_CAUSE_CONFIG);
+    CHECK_EQ(vdrv_refresh(&d->blk->dev, &changes), VDRV_OK);
+    CHECK(changes & VDRV_CHANGE_CAPACITY);
+    CHECK_EQ(vdrv_block_num_blocks(d->blk), BLOCKS + 1);
+}
+
+static void vectors_on(uint32_t board, uint32_t mode)
+{
+    const struct how how = {.board = board, .mode = mode, .vectors = 1};
+    struct disk *d = open_how(&how);
+
+    if (d == NULL)
+        return;
+    CHECK_EQ(d->t->vectors, VECTORS);
+    check_way(d, &how);
+    /* QEMU sends the first of each queue in any case. */
+    for (uint32_t i = 0; i < 100 && check_failures == 0; i++)
+        read_on(d, i % QUEUES, i % 3 != 2);
+    CHECK_EQ(vdrv_reset(&d->blk->dev), VDRV_OK); /* and after a reset */
+    read_on(d, 1, 1);
+    resize(d);
+    close_disk(d);
+}
+
+static void test_vectors_pc(void)
+{
+    vectors_on(QTEST_PC, QTEST_MODERN);
+}
+
+static void test_vectors_virt_pci(void)
+{
+    vectors_on(QTEST_VIRT_PCI, QTEST_TRANSITIONAL);
+}
+
+static void test_vectors_legacy(void)
+{
+    vectors_on(QTEST_PC, QTEST_LEGACY);
+}
+
 #ifdef QTEST_PACKED
 static void test_packed_pci(void)
 {
@@ -725,7 +945,16 @@ static const struct check_case cases[] = {
     {"transitional", test_transitional},
     {"legacy_microvm", test_legacy_microvm},
     {"legacy_virt_mmio", test_legacy_virt_mmio},
+    {"legacy_pc", test_legacy_pc},
+    {"legacy_virt_pci", test_legacy_virt_pci},
+    {"window", test_window},
+    {"bridge_pc", test_bridge_pc},
+    {"bridge_root_port", test_bridge_root_port},
+    {"bridge_legacy", test_bridge_legacy},
     {"interrupt", test_interrupt},
+    {"vectors_pc", test_vectors_pc},
+    {"vectors_virt_pci", test_vectors_virt_pci},
+    {"vectors_legacy", test_vectors_legacy},
     {"unplug", test_unplug},
     {"unplug_all_ones", test_unplug_all_ones},
 #ifdef QTEST_PACKED

@@ -32,6 +32,7 @@ struct qtest_board {
     const char *suffix;
     uint64_t ram;
     uint64_t ecam; /* 0: ports */
+    uint64_t io;   /* I/O space is memory here; 0: it is ports */
     struct vdrv_pci_windows windows;
     struct vdrv_mmio_window slots; /* 0 of them: PCI */
 };
@@ -57,6 +58,7 @@ static const struct qtest_board boards[QTEST_BOARDS] = {
      .suffix = "pci",
      .ram = 0x40000000,
      .ecam = 0x4010000000,
+     .io = 0x3eff0000,
      .windows = {.mem32 = {0x10000000, 0x2eff0000, 0},
                  .io = {0x1000, 0xf000, 0}}},
     {.name = "virt-mmio",
@@ -358,10 +360,15 @@ static void command_line(struct command *c, const struct qtest_setup *s,
                           qtest_file_name(program));
     n += (size_t)snprintf(c->text + n, sizeof(c->text) - n, "%s ",
                           s->more != NULL ? s->more : "");
+    if (s->bridge != NULL)
+        n += (size_t)snprintf(c->text + n, sizeof(c->text) - n,
+                              "-device %s,id=bridge ", s->bridge);
     snprintf(c->text + n, sizeof(c->text) - n,
-             "-global virtio-mmio.force-legacy=%s -device %s-%s%s,id=dev%s%s%s",
+             "-global virtio-mmio.force-legacy=%s "
+             "-device %s-%s%s,id=dev%s%s%s%s",
              mmio_modes[s->mode], s->device, b->suffix,
              b->slots.count == 0 ? pci_modes[s->mode] : "",
+             s->bridge != NULL ? ",bus=bridge" : "",
              s->packed ? ",packed=on" : "", s->props != NULL ? "," : "",
              s->props != NULL ? s->props : "");
     for (char *p = strtok(c->text, " "); p != NULL && i + 1 < ARGS_MAX;
@@ -431,6 +438,8 @@ int qtest_start(struct qtest_machine *m, const struct qtest_setup *setup)
     memset(m, 0, sizeof(*m));
     m->board = b;
     m->mode = setup->mode;
+    m->bridge = setup->bridge != NULL;
+    m->window = setup->window;
     m->qtest = m->qmp = m->errors = -1;
     if (!on_path(b->qemu))
         return QTEST_NO_QEMU;
@@ -489,10 +498,20 @@ static struct qtest_range region(const struct vdrv_pci_region *r)
     return (struct qtest_range){r->addr, r->space, r->size};
 }
 
-static struct vdrv_transport *find_pci(struct qtest_machine *m, uint32_t type)
+static void *map_refused(void *ctx, uint32_t fn, uint32_t bar, uint64_t phys,
+                         uint64_t len)
 {
-    struct vdrv_pci_windows windows = m->board->windows;
-    struct vdrv_pci_walk walk;
+    (void)ctx;
+    (void)fn;
+    (void)bar;
+    (void)phys;
+    (void)len;
+    return NULL;
+}
+
+/* Configuration space as the board has it. */
+static int open_pci(struct qtest_machine *m)
+{
     int err;
 
     if (m->board->ecam != 0) {
@@ -504,10 +523,29 @@ static struct vdrv_transport *find_pci(struct qtest_machine *m, uint32_t type)
         m->pci_range = (struct qtest_range){0xcf8, VDRV_SPACE_PORT, 8};
         err = vdrv_pci_ports_init(&m->hal, &m->pci_ops);
     }
-    if (err != VDRV_OK ||
-        vdrv_pci_walk_init(&walk, &m->pci_ops, 0, 0) != VDRV_OK)
-        return NULL;
-    err = vdrv_pci_find(&m->at.pci, &m->hal, &walk, &windows, type);
+    m->pci_ops.io_phys = m->board->io;
+    if (m->window)
+        m->pci_ops.map_bar = map_refused;
+    return err;
+}
+
+static struct vdrv_transport *find_pci(struct qtest_machine *m, uint32_t type)
+{
+    const struct vdrv_pci_options options = {
+        .legacy = m->mode == QTEST_MODERN ? NULL : &vdrv_pci_legacy,
+        .access = m->window ? &vdrv_pci_config_access : NULL,
+    };
+    struct vdrv_pci_windows windows = m->board->windows;
+    struct vdrv_pci_walk walk;
+    int err = open_pci(m);
+
+    if (err == VDRV_OK && m->bridge)
+        err = vdrv_pci_bridges(&m->pci_ops, 0, 255, &windows);
+    if (err == VDRV_OK)
+        err = vdrv_pci_walk_init(&walk, &m->pci_ops, 0, m->bridge ? 255 : 0);
+    if (err == VDRV_OK)
+        err = vdrv_pci_find_any(&m->at.pci, &m->hal, &walk, &windows, type,
+                                &options);
     if (err != VDRV_OK)
         return NULL;
     m->notify_range = region(&m->at.pci.notify);

@@ -59,6 +59,9 @@ struct qtest_setup {
     const char *more;   /* further arguments, apart by blanks; may be NULL */
     uint32_t mode;      /* QTEST_MODERN, ... */
     int packed;
+    const char *bridge; /* "pci-bridge,chassis_nr=1": the device is behind it,
+                           and no firmware has set it up; NULL: none */
+    int window;         /* PCI: no BAR can be mapped */
 };
 
 /* Accesses to registers, by what is reached. */
@@ -85,6 +88,8 @@ struct qtest_machine {
     uint32_t bounced; /* mappings so far */
     uint32_t deleted; /* devices that QEMU said were unplugged */
     uint32_t mode;    /* QTEST_MODERN, ... */
+    int bridge;
+    int window;
     /* Where the device was found. */
     union {
         struct vdrv_pci pci;

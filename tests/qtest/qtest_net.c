@@ -114,6 +114,8 @@ static uint64_t accesses(const struct card *c)
            c->m.counts.pci_space;
 }
 
+static const char *bridge; /* that the card of this case is behind */
+
 static int start_machine(struct card *c, uint32_t board, uint32_t mode,
                          int packed)
 {
@@ -123,7 +125,8 @@ static int start_machine(struct card *c, uint32_t board, uint32_t mode,
                                 .device = "virtio-net",
                                 .props = "netdev=n0,mac=52:54:00:12:34:56",
                                 .more = more,
-                                .packed = packed};
+                                .packed = packed,
+                                .bridge = bridge};
     int fd[2], err;
 
     if (socketpair(AF_UNIX, SOCK_DGRAM, 0, fd) != 0)
@@ -584,6 +587,31 @@ static void test_virt_mmio(void)
     random_on(QTEST_VIRT_MMIO, QTEST_MODERN, RX_GUEST, NULL);
 }
 
+/* A card that would speak the legacy interface, too. */
+static void test_transitional(void)
+{
+    random_on(QTEST_PC, QTEST_TRANSITIONAL, RX_GUEST, NULL);
+}
+
+/* I/O BAR 0: through ports, and where I/O space is memory. */
+static void test_legacy_pc(void)
+{
+    random_on(QTEST_PC, QTEST_LEGACY, RX_MERGED, NULL);
+}
+
+static void test_legacy_virt_pci(void)
+{
+    random_on(QTEST_VIRT_PCI, QTEST_LEGACY, RX_GUEST, NULL);
+}
+
+/* Behind a bridge that nobody has numbered. */
+static void test_bridge_root_port(void)
+{
+    bridge = "pcie-root-port,chassis=1";
+    random_on(QTEST_VIRT_PCI, QTEST_TRANSITIONAL, RX_BOUNCED, NULL);
+    bridge = NULL;
+}
+
 /* Version 1 of the MMIO interface. */
 static void test_legacy_microvm(void)
 {
@@ -612,6 +640,10 @@ static const struct check_case cases[] = {
     {"random_microvm", test_microvm},
     {"random_virt_pci", test_virt_pci},
     {"random_virt_mmio", test_virt_mmio},
+    {"transitional", test_transitional},
+    {"legacy_pc", test_legacy_pc},
+    {"legacy_virt_pci", test_legacy_virt_pci},
+    {"bridge_root_port", test_bridge_root_port},
     {"legacy_microvm", test_legacy_microvm},
     {"legacy_virt_mmio", test_legacy_virt_mmio},
     {"needs_reset", test_needs_reset},

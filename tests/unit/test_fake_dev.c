@@ -163,6 +163,7 @@ static void test_pci_bridge(void)
     CHECK_EQ(fake_pci_read(&g.bus, FAKE_BDF(1, 0, 0), 0, 2), 0xFFFF);
     CHECK_EQ(fake_pci_read(&g.bus, FAKE_BDF(0, 0, 0), 0, 2), 0xFFFF);
     fake_pci_write(&g.bus, FAKE_BDF(0, 5, 0), 0x19, 1, 1);
+    fake_pci_write(&g.bus, FAKE_BDF(0, 5, 0), 0x1a, 1, 1);
     CHECK_EQ(fake_pci_read(&g.bus, FAKE_BDF(1, 0, 0), 0, 4), 0x10411AF4);
     pci_down(&g);
 }
