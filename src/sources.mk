@@ -16,6 +16,8 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	core/vdrv_wait.c \
 	device/vdrv_blk.c \
 	device/vdrv_blk_config.c \
+	device/vdrv_blk_setup.c \
+	device/vdrv_blk_zones.c \
 	device/vdrv_driver.c \
 	device/vdrv_driver_dump.c \
 	device/vdrv_edid.c \
@@ -23,6 +25,7 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	device/vdrv_gpu_cmd.c \
 	device/vdrv_gpu_head.c \
 	device/vdrv_net_config.c \
+	device/vdrv_net_ctrl.c \
 	device/vdrv_net_driver.c \
 	device/vdrv_net_header.c \
 	device/vdrv_net_rx.c \
@@ -36,6 +39,7 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	queue/vdrv_split_legacy.c \
 	trait/vdrv_base.c \
 	trait/vdrv_block.c \
+	trait/vdrv_block_zone.c \
 	trait/vdrv_display.c \
 	trait/vdrv_display_rect.c \
 	trait/vdrv_net.c \

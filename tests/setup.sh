@@ -86,6 +86,9 @@ needs() {
         cxx
         want clang clang
         want /usr/include/lwip/lwip/init.h liblwip-dev
+        want /usr/include/ext2fs/ext2fs.h libext2fs-dev
+        want /usr/include/sqlite3.h libsqlite3-dev
+        want /sbin/e2fsck e2fsprogs
         want valgrind valgrind
         ;;
     test) needs test-host; guests; needs lint ;;

@@ -51,6 +51,19 @@ $(LWIP_OBJS): $(LWIP_STAMP)
 $(LWIP_OBJS): HOST_CFLAGS += \
 	$(if $(LWIP),-DHAVE_LWIP -isystem /usr/include/lwip)
 
+# Real users of a disk, where Debian's libext2fs and SQLite are installed;
+# without them, their tests say that they are skipped.
+DISK_USERS := $(and $(wildcard /usr/include/ext2fs/ext2fs.h),\
+	$(wildcard /usr/include/sqlite3.h))
+DISK_STORIES := $(if $(DISK_USERS),tests/unit/disk_stories.c \
+	tests/adapters/ext2_io.c tests/adapters/sqlite_disk.c)
+DISK_LIBS := $(if $(DISK_USERS),-lext2fs -lcom_err -lsqlite3)
+TEST_SRCS_test_disk_stories := $(DISK_STORIES)
+TEST_LIBS_test_disk_stories := $(DISK_LIBS)
+$(HOST_OUT)/tests/unit/test_disk_stories.o \
+$(HOST_OUT)/tests/qtest/qtest_stories.o: HOST_CFLAGS += \
+	$(if $(DISK_USERS),-DHAVE_DISK_USERS)
+
 $(HOST_OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(HOST_CC) $(HOST_CFLAGS) -MMD -MP -c -o $@ $<
@@ -107,14 +120,17 @@ $(DEMO_HOST): $(DEMO_HOST_OBJS) $(HOST_LIB_OBJS)
 -include $(DEMO_HOST_OBJS:.o=.d)
 
 # The library on QEMU's devices, driven from out here.
-QTESTS := $(patsubst %,$(HOST_OUT)/%,qtest_blk qtest_net qtest_gpu)
+QTESTS := $(patsubst %,$(HOST_OUT)/%,qtest_blk qtest_net qtest_gpu \
+	qtest_stories)
 QTEST_OBJS := $(patsubst %,$(HOST_OUT)/tests/qtest/%.o,qtest_machine \
 	qtest_memory) $(patsubst ./%.c,$(HOST_OUT)/%.o,$(VDRV_SRCS))
 $(HOST_OUT)/tests/qtest/%.o: HOST_CFLAGS += \
 	$(if $(filter %packed.c,$(VDRV_SRCS)),-DQTEST_PACKED)
 $(QTESTS): $(HOST_OUT)/%: $(HOST_OUT)/tests/qtest/%.o $(QTEST_OBJS)
 	@echo "  LD    $@"
-	$(Q)$(HOST_CC) $(SAN) -o $@ $^
+	$(Q)$(HOST_CC) $(SAN) -o $@ $^ $(QTEST_LIBS_$(@F))
+$(HOST_OUT)/qtest_stories: $(patsubst %.c,$(HOST_OUT)/%.o,$(DISK_STORIES))
+QTEST_LIBS_qtest_stories := $(DISK_LIBS)
 -include $(wildcard $(HOST_OUT)/tests/qtest/*.d)
 
 $(foreach t,$(notdir $(HOST_TESTS)),$(eval $(call host_test,$t)))
@@ -191,14 +207,17 @@ demo-host: $(DEMO_HOST)
 
 BENCH_OUT := build/bench
 BENCH_CFLAGS := -std=c11 -O2 -g -D_GNU_SOURCE
-BENCHES := $(BENCH_OUT)/bench_ring $(BENCH_OUT)/bench_blk
+BENCHES := $(patsubst %,$(BENCH_OUT)/%,bench_ring bench_blk bench_net)
 
-$(BENCH_OUT)/%.o: tests/bench/%.c $(wildcard tests/bench/*.h)
+$(BENCH_OUT)/%.o: tests/bench/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BENCH_CFLAGS) -Wall -Wextra -Werror -Iinclude -c -o $@ $<
+	$(Q)$(CC) $(BENCH_CFLAGS) -Wall -Wextra -Werror -Iinclude -MMD -MP \
+	    -c -o $@ $<
+-include $(wildcard $(BENCH_OUT)/*.d)
 
 $(BENCH_OUT)/bench_ring: $(BENCH_OUT)/bench_ring.o $(BENCH_OUT)/bench_ours.o
 $(BENCH_OUT)/bench_blk: $(BENCH_OUT)/bench_blk.o
+$(BENCH_OUT)/bench_net: $(BENCH_OUT)/bench_net.o
 $(BENCHES): $(BENCH_OUT)/bench_device.o $(LIB)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(LIB)
 
@@ -223,9 +242,8 @@ $(LINUX)/unpacked: $(LINUX_TAR)
 $(BENCH_OUT)/virtio_ring.o: $(LINUX)/unpacked
 	$(Q)$(CC) $(LINUX_CFLAGS) -c -o $@ $(LINUX)/drivers/virtio/virtio_ring.c
 
-$(BENCH_OUT)/bench_linux.o: tests/bench/bench_linux.c $(LINUX)/unpacked \
-	    $(wildcard tests/bench/*.h)
-	$(Q)$(CC) $(LINUX_CFLAGS) -Iinclude -c -o $@ $<
+$(BENCH_OUT)/bench_linux.o: tests/bench/bench_linux.c $(LINUX)/unpacked
+	$(Q)$(CC) $(LINUX_CFLAGS) -Iinclude -MMD -MP -c -o $@ $<
 
 $(BENCH_OUT)/bench_peers: $(patsubst %,$(BENCH_OUT)/%.o,bench_ring bench_ours \
 	    bench_linux virtio_ring bench_device) $(LIB)
@@ -287,7 +305,8 @@ test-qtest: $(QTESTS)
 # ten million transfers between two threads in each mode of a ring.
 SOAK ?= 1000000
 SOAK_TRANSFERS ?= 10000000
-soak: $(QTESTS) $(HOST_OUT)/tsan/test_queue_threads
+soak: $(QTESTS) $(HOST_OUT)/tsan/test_queue_threads $(HOST_OUT)/test_blk_faults
+	$(Q)SOAK_STEPS=$(SOAK) $(HOST_OUT)/test_blk_faults random_mix
 	$(Q)QUEUE_TRANSFERS=$(SOAK_TRANSFERS) TSAN_SECONDS=7200 \
 	    $(PYTHON) tests/unit/test_tsan.py $(HOST_OUT)/tsan/test_queue_threads
 	$(Q)QTEST_OPERATIONS=$(SOAK) $(PYTHON) tests/run_tests.py -t 7200 -v qtest

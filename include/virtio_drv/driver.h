@@ -129,8 +129,10 @@ void vdrv_driver_use_vectors(struct vdrv_driver *drv,
 uint32_t vdrv_driver_vector_of(const struct vdrv_driver *drv, uint32_t queue);
 
 /*
- * Makes the next queue, in ascending order of `cfg->index`, which must be the
- * position in the array.  Errors of vdrv_queue_init().
+ * Makes the next queue, in ascending order of `cfg->index`, the device's
+ * number for it.  The functions here number queues by their position in the
+ * array, which is the same unless queues of the device are left out.  INVALID:
+ * out of order, or no room.  Errors of vdrv_queue_init().
  */
 int vdrv_driver_add_queue(struct vdrv_driver *drv,
                           const struct vdrv_queue_config *cfg);

@@ -97,7 +97,8 @@ struct vdrv_net_buf {
                              holding the pseudo-header's sum */
     uint16_t csum_offset; /* and store it at csum_start + csum_offset */
     uint16_t gso_size;    /* GSO: payload of each segment */
-    uint16_t gso_header;  /* GSO: bytes of headers; a hint when received */
+    uint16_t gso_header;  /* GSO: bytes of all headers, the transport's with
+                             its options included; a hint when received */
     uint8_t gso_type;     /* GSO: VDRV_NET_GSO_* */
     uint8_t reserved;
     uint16_t vlan;      /* VLAN: the tag control information */
@@ -148,14 +149,17 @@ uint32_t vdrv_net_buf_total(const struct vdrv_net_buf *buf);
 #define VDRV_NET_CAN_RX_HASH 0x01000000u
 
 /* `controls`: which of the set_ operations are there. */
-#define VDRV_NET_CAN_FILTER   0x01u /* PROMISC, ALLMULTI, MAC lists */
-#define VDRV_NET_CAN_FILTER_X 0x02u /* the other modes */
-#define VDRV_NET_CAN_VLAN     0x04u
-#define VDRV_NET_CAN_SET_MAC  0x08u
-#define VDRV_NET_CAN_ANNOUNCE 0x10u
-#define VDRV_NET_CAN_OFFLOADS 0x20u /* receive offloads switch at run time */
-#define VDRV_NET_CAN_RSS      0x40u
-#define VDRV_NET_CAN_COALESCE 0x80u
+#define VDRV_NET_CAN_FILTER      0x001u /* PROMISC, ALLMULTI, MAC lists */
+#define VDRV_NET_CAN_FILTER_X    0x002u /* the other modes */
+#define VDRV_NET_CAN_VLAN        0x004u
+#define VDRV_NET_CAN_SET_MAC     0x008u
+#define VDRV_NET_CAN_ANNOUNCE    0x010u
+#define VDRV_NET_CAN_OFFLOADS    0x020u /* receive offloads at run time */
+#define VDRV_NET_CAN_RSS         0x040u
+#define VDRV_NET_CAN_COALESCE    0x080u /* all receive, all transmit queues */
+#define VDRV_NET_CAN_COALESCE_1  0x100u /* one queue */
+#define VDRV_NET_CAN_QUEUE_STATS 0x200u
+#define VDRV_NET_CAN_PAIRS       0x400u
 
 /* Hash types, as bits of info.hash_types and as a buffer's hash_type. */
 #define VDRV_NET_HASH_IP4    0x001u
@@ -174,16 +178,16 @@ uint32_t vdrv_net_buf_total(const struct vdrv_net_buf *buf);
 #define VDRV_NET_DUPLEX_UNKNOWN 255u
 
 struct vdrv_net_info {
-    uint32_t mtu;        /* bytes of an IP packet */
-    uint32_t max_frame;  /* bytes of a frame that needs no segmentation:
+    uint32_t mtu;           /* bytes of an IP packet */
+    uint32_t max_frame;     /* bytes of a frame that needs no segmentation:
                             mtu + 14 */
-    uint32_t rx_buf_min; /* frame bytes a posted buffer must hold, behind its
+    uint32_t rx_buf_min;    /* frame bytes a posted buffer must hold, behind its
                             headroom */
-    uint32_t header_len; /* bytes the driver needs in front of a frame */
-    uint32_t max_segs;   /* parts of a transmitted frame */
-    uint32_t dma_align;  /* of received data; 1 when coherent */
-    uint32_t pairs;      /* queue pairs in use */
-    uint32_t max_pairs;
+    uint32_t header_len;    /* bytes the driver needs in front of a frame */
+    uint32_t max_segs;      /* parts of a transmitted frame */
+    uint32_t dma_align;     /* of received data; 1 when coherent */
+    uint32_t pairs;         /* queue pairs in use, from 0 on */
+    uint32_t max_pairs;     /* that could be */
     uint32_t rx_queue_size; /* buffers that can be posted, per pair */
     uint32_t tx_queue_size; /* frames of one part in flight, per pair */
     uint32_t speed;         /* Mbit/s; VDRV_NET_SPEED_UNKNOWN */
@@ -233,14 +237,21 @@ struct vdrv_net_filter {
     const uint8_t *multicast; /* likewise */
 };
 
-/* Receive-side scaling; read in the call. */
+/*
+ * Receive-side scaling; read in the call.  A hash of the frame's addresses
+ * chooses an entry of the table, and that the receive queue.  Without a table
+ * frames are spread as they were, and only the hash in buffers is set up.
+ */
 struct vdrv_net_rss {
-    uint32_t hash_types; /* VDRV_NET_HASH_* */
-    uint32_t nkey;       /* bytes */
-    uint32_t ntable;     /* entries, a power of two */
+    uint32_t hash_types; /* VDRV_NET_HASH_*, of info.hash_types */
+    uint32_t nkey;       /* bytes, at most info.rss_key */
+    uint32_t ntable;     /* entries, a power of two up to info.rss_table; 0:
+                            no table */
     uint32_t unmatched;  /* pair for frames without a hash */
-    uint32_t tx_pairs;   /* pairs to transmit on */
-    uint32_t report;     /* 1: tell the hash in each buffer */
+    uint32_t tx_pairs;   /* pairs to transmit on, from 0 on; 0: as many as are
+                            in use now */
+    uint32_t report;     /* 1: the hash in each buffer is wanted; UNSUPPORTED
+                            without VDRV_NET_CAN_RX_HASH */
     const uint8_t *key;
     const uint16_t *table; /* pairs */
 };
@@ -255,6 +266,44 @@ struct vdrv_net_coalescing {
 
 #define VDRV_NET_ALL_RX 0xfffffffeu
 #define VDRV_NET_ALL_TX 0xffffffffu
+
+/* Groups of what a device counts: `counted`. */
+#define VDRV_NET_COUNTS_BASIC 1u
+#define VDRV_NET_COUNTS_CSUM  2u
+#define VDRV_NET_COUNTS_GSO   4u
+#define VDRV_NET_COUNTS_SPEED 8u
+
+/*
+ * What the device itself counted of one queue.  Groups that are not in
+ * `counted` are 0.
+ */
+struct vdrv_net_queue_stats {
+    uint32_t counted; /* VDRV_NET_COUNTS_* */
+    uint32_t reserved;
+    /* BASIC */
+    uint64_t notifications; /* of the driver, that reached it */
+    uint64_t packets;
+    uint64_t bytes;
+    uint64_t interrupts;
+    uint64_t drops;       /* for any reason, */
+    uint64_t drops_queue; /* and of these: no buffer was posted, or what was to
+                             be sent made no sense */
+    /* CSUM */
+    uint64_t csum_none;    /* no checksum of a known kind */
+    uint64_t csum_partial; /* CSUM_PARTIAL */
+    uint64_t csum_valid;   /* received only */
+    uint64_t csum_bad;     /* likewise */
+    /* GSO */
+    uint64_t gso_packets;
+    uint64_t gso_bytes;
+    uint64_t gso_parts; /* what they were merged from, or cut into */
+    uint64_t gso_part_bytes;
+    uint64_t gso_whole; /* to be sent, and small enough not to be cut */
+    uint64_t gso_whole_bytes;
+    /* SPEED */
+    uint64_t limited_packets; /* held up, or dropped, by a limit of the rate */
+    uint64_t limited_bytes;
+};
 
 /* ---- The trait ---------------------------------------------------------- */
 
@@ -307,6 +356,10 @@ struct vdrv_net_ops {
     int (*set_rss)(struct vdrv_net *net, const struct vdrv_net_rss *rss);
     int (*set_coalescing)(struct vdrv_net *net,
                           const struct vdrv_net_coalescing *set);
+    int (*get_coalescing)(struct vdrv_net *net,
+                          struct vdrv_net_coalescing *set);
+    int (*get_queue_stats)(struct vdrv_net *net, uint32_t queue,
+                           struct vdrv_net_queue_stats *out);
 };
 
 /* A card: embed it first in the driver's struct; dev.ops is a net table. */
@@ -360,8 +413,9 @@ bool vdrv_net_can_transmit(struct vdrv_net *net, uint32_t pair);
 /*
  * Takes one frame, tells the device, and releases frames that were sent
  * before.  On any error the buffers stay the caller's.
- * INVALID: NULL, no such pair, less than an Ethernet header, offsets outside
- * the frame, memory that cannot be translated.  AGAIN: the queue is full.
+ * INVALID: NULL, no such pair or one not in use, less than an Ethernet header,
+ * offsets outside the frame, GSO without CSUM_PARTIAL, size or headers, memory
+ * that cannot be translated.  AGAIN: the queue is full.
  * TOO_BIG: more parts than info.max_segs, or more bytes than the device takes
  * in one frame.  UNSUPPORTED: an offload that info.offloads does not have.
  * Latched errors. [queue]
@@ -442,26 +496,65 @@ void vdrv_net_recycle_frame(struct vdrv_net *net, uint32_t pair,
 /* ---- Control: slow, rare, one caller at a time -------------------------- */
 
 /*
- * UNSUPPORTED: see info.controls.  INVALID: NULL, or out of range.  IO: the
- * device refuses; its state is as before.  TIMEOUT, STUCK, latched errors.
- * All are [wait].
+ * What all of these may answer.  UNSUPPORTED: see info.controls.  INVALID:
+ * NULL, or out of range.  IO: the device refuses, and its state is as before.
+ * TIMEOUT: it did not answer in time, and was reset: stop and start it.  STUCK,
+ * latched errors.  They may run beside transmit and receive.
+ *
+ * After vdrv_start() the address, the pairs in use and the receive offloads are
+ * what they were before.  All else is as after init: set it again.
+ */
+
+/*
+ * Replaces the filter.  Lists that are too long for the driver or the device
+ * are answered by receiving more than was asked for: ALLMULTI or PROMISC.
+ * INVALID: a multicast address among the unicast ones, or the reverse.  IO:
+ * the filter is in part the old one. [wait]
  */
 int vdrv_net_set_filter(struct vdrv_net *net,
                         const struct vdrv_net_filter *filter);
+
+/* Frames of VLAN `id`, below 4096, are to be received (or no longer). [wait] */
 int vdrv_net_add_vlan(struct vdrv_net *net, uint16_t id);
 int vdrv_net_remove_vlan(struct vdrv_net *net, uint16_t id);
+
+/*
+ * Another address, at once.  INVALID: zero, or a multicast address.  Not
+ * beside vdrv_net_mac_address(). [wait]
+ */
 int vdrv_net_set_mac(struct vdrv_net *net,
                      const uint8_t mac[VDRV_NET_MAC_SIZE]);
-/* The receive half of info.offloads; what the config asked for at most.
-   [wait] */
+
+/*
+ * The receive offloads to use from now on, VDRV_NET_CAN_RX_*: those of
+ * info.offloads at most (UNSUPPORTED), and segmentation only with RX_CSUM
+ * (INVALID).  RX_HASH does not matter here.  Frames that are on their way may
+ * still have others. [wait]
+ */
 int vdrv_net_set_offloads(struct vdrv_net *net, uint32_t offloads);
+
 /* After VDRV_CHANGE_ANNOUNCE, when the announcements were sent. [wait] */
 int vdrv_net_ack_announce(struct vdrv_net *net);
-/* Pairs in use, how frames are spread over them, when they interrupt. [wait] */
+
+/*
+ * Uses pairs 0 to `pairs` - 1, at most info.max_pairs; the device spreads what
+ * it receives.  What the others hold stays to be received, and comes back by
+ * vdrv_poll() or stop; nothing more is sent on them. [wait]
+ */
 int vdrv_net_set_pairs(struct vdrv_net *net, uint32_t pairs);
+
+/* Spreads received frames as `rss` says, until set_pairs. [wait] */
 int vdrv_net_set_rss(struct vdrv_net *net, const struct vdrv_net_rss *rss);
+
+/* How often queues interrupt; a hint.  get_ is for one queue. [wait] */
 int vdrv_net_set_coalescing(struct vdrv_net *net,
                             const struct vdrv_net_coalescing *set);
+int vdrv_net_get_coalescing(struct vdrv_net *net,
+                            struct vdrv_net_coalescing *set);
+
+/* What the device counted of a queue of vdrv_net_rx_queue(), _tx_. [wait] */
+int vdrv_net_get_queue_stats(struct vdrv_net *net, uint32_t queue,
+                             struct vdrv_net_queue_stats *out);
 
 /* ---- Copying, for stacks with buffers of their own ----------------------- */
 

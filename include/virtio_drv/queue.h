@@ -118,9 +118,10 @@ struct vdrv_queue_config {
  * come back.  Each ring layout has its own encoding of `link` and `chain`.
  */
 struct vdrv_queue_slot {
-    uint64_t link;  /* the next one */
+    uint32_t link;  /* the next one */
     uint32_t limit; /* writable bytes + 1; 0: no chain that is out */
     uint32_t chain; /* how many descriptors it has, and more */
+    uint32_t reserved;
 };
 
 /* Private record of one mapping, to undo it. */
@@ -146,13 +147,13 @@ struct vdrv_queue {
     struct vdrv_queue_slot *slot;
     void **cookie;
     struct vdrv_queue_map *map;
-    uint64_t direct_base; /* where short segments may start: base, */
+    uint64_t direct_base; /* device address where short segments may start, */
     uint64_t direct_fast; /* and how far from it */
     uint64_t direct_offset;
     uint32_t nfree; /* of a split ring */
     uint32_t size;
     uint32_t mask;      /* size - 1; of a split ring */
-    uint32_t free_at;   /* first free descriptor or buffer id */
+    uint32_t free_at;   /* link to the first free descriptor, or buffer id */
     uint32_t avail_idx; /* chains added, counted on */
     uint16_t published; /* of these, as the device was told */
     uint16_t used_idx;  /* chains that came back, counted on */
@@ -169,6 +170,7 @@ struct vdrv_queue {
     uint32_t done_at;    /* the chain to come back next */
     uint32_t batch_left; /* chains of the batch that reap is in, */
     uint32_t batch_len;  /* and the length of its last one */
+    void *doorbell;      /* when it is 2 or 4 bytes of memory, else NULL */
     struct vdrv_notify notify;
     /* Seldom used from here. */
     struct vdrv_queue_stats stats;

@@ -29,6 +29,14 @@ extern "C" {
 /* Queues that one driver object has room for. */
 #define VDRV_VIRTIO_BLK_QUEUES_MAX 8u
 
+/*
+ * Zoned disks (5.2.6): a configuration that names it has the ZONE_* operations
+ * on disks that are zoned; without it the code is not linked, a host-aware
+ * disk is driven as an ordinary one, and a host-managed one is UNSUPPORTED.
+ */
+struct vdrv_virtio_blk_zones;
+extern const struct vdrv_virtio_blk_zones vdrv_virtio_blk_zones;
+
 /* All zero is the default, but for the work area. */
 struct vdrv_virtio_blk_config {
     void *work;          /* CPU memory, aligned as uint64_t; the driver's */
@@ -41,8 +49,9 @@ struct vdrv_virtio_blk_config {
     uint32_t timeout_us; /* of blocking calls; 0: 30 s */
     uint32_t vectors;    /* interrupt vectors to use, when the transport has
                             some; 0: a line.  See vdrv_driver_use_vectors() */
-    const struct vdrv_queue_kind *packed;   /* NULL: split rings only */
-    const struct vdrv_queue_kind *in_order; /* as in vdrv_queue_config */
+    const struct vdrv_queue_kind *packed;      /* NULL: split rings only */
+    const struct vdrv_queue_kind *in_order;    /* as in vdrv_queue_config */
+    const struct vdrv_virtio_blk_zones *zones; /* NULL: no zoned disks */
     uint8_t require_platform; /* refuse a device without ACCESS_PLATFORM */
     uint8_t no_indirect;
     uint8_t no_event_idx;
@@ -55,9 +64,13 @@ struct vdrv_virtio_blk_slot;
 /* Private state of one request queue beside its ring. */
 struct vdrv_virtio_blk_lane {
     struct vdrv_virtio_blk_slot *slot;
-    struct vdrv_seg *seg; /* of the request being submitted */
-    uint32_t first;       /* number of its first slot in shared memory */
-    uint32_t free;        /* head of the free slots */
+    uint8_t *shared; /* what its slots share with the device */
+    uint64_t shared_dma;
+    struct vdrv_seg *seg;     /* of the request being submitted */
+    struct vdrv_seg plain[3]; /* the same for one plain read or write */
+    uint64_t earliest;        /* no deadline is before it */
+    uint32_t timed;           /* requests with a deadline */
+    uint32_t free;            /* head of the free slots */
 };
 
 /* Caller-allocated.  `block` is for the trait; the rest is private. */
@@ -70,7 +83,13 @@ struct vdrv_virtio_blk {
     uint8_t *shared; /* headers, ranges and status bytes of all slots */
     uint64_t shared_dma;
     size_t shared_size;
+    const struct vdrv_virtio_blk_zones *zones; /* NULL: not zoned */
     uint32_t sector_shift; /* sectors in a block, as a power of two */
+    uint32_t plain_ops;    /* 2: reads and writes may be plain; 1: reads */
+    uint32_t plain_max;    /* bytes of a plain one, at most */
+    uint32_t cache_wish;   /* 0: none; 1: through; 2: back */
+    uint32_t size[4];      /* num_blocks where 64 bits are read in halves: */
+    uint32_t size_turn; /* 2 * (turn % 2) is where it begins, low half first */
     uint32_t reserved;
     struct vdrv_block_caps caps;
 };
@@ -78,7 +97,7 @@ struct vdrv_virtio_blk {
 /* An upper bound of the work area, for static memory. */
 #define VDRV_VIRTIO_BLK_WORK_SIZE(queues, queue_size, max_segs)                \
     ((size_t)(queues) * (VDRV_QUEUE_WORK_SIZE(queue_size, (max_segs) + 2u) +   \
-                         (size_t)(queue_size)*16u +                            \
+                         (size_t)(queue_size)*24u +                            \
                          ((size_t)(max_segs) + 2u) * sizeof(struct vdrv_seg)))
 
 /*

@@ -33,8 +33,13 @@ extern "C" {
 /* Queue pairs that one driver object has room for. */
 #define VDRV_VIRTIO_NET_PAIRS_MAX 8u
 
-/* The control queue's code: linked only when a configuration names it. */
+/*
+ * The control queue: filters, address, VLANs, several pairs, and whatever else
+ * is in the "Control" part of net.h.  Linked only when a configuration names
+ * it: cfg.ctrl = &vdrv_net_ctrl.
+ */
 struct vdrv_net_ctrl;
+extern const struct vdrv_net_ctrl vdrv_net_ctrl;
 
 /*
  * All zero is the default, but for the work area.
@@ -51,12 +56,23 @@ struct vdrv_net_ctrl;
  * `rx_headroom` promises that each posted buffer has a headroom of at least
  * VDRV_NET_HEADROOM at an even address, as pool buffers have.  It allows the
  * device to merge buffers: a frame then may be a chain of any length.
+ *
+ * Receive offloads are for stacks that know them.  With RX_CSUM frames come
+ * with unfinished checksums; TSO, UFO and USO (which bring RX_CSUM along) come
+ * in frames of up to 64 KiB, so without merged buffers each posted buffer must
+ * hold VDRV_VIRTIO_NET_GSO_FRAME bytes (info.rx_buf_min says it).  RX_HASH
+ * needs the control queue, and says nothing before vdrv_net_set_rss().
+ *
+ * With several pairs all of them are in use after init, when the device has
+ * automatic steering (VDRV_NET_CAN_PAIRS); when it has only receive-side
+ * scaling, pair 0 alone is, until vdrv_net_set_rss().
  */
 struct vdrv_virtio_net_config {
     void *work;          /* CPU memory, aligned as uint64_t; the driver's */
     size_t work_size;    /* until fini; at least ..._work_size() bytes */
     uint32_t queue_size; /* entries; 0: 256; never above the device's */
-    uint32_t pairs;      /* 0: 1; never above the device's */
+    uint32_t pairs;      /* 0: 1; never above the device's; more than one need
+                            `ctrl` */
     uint32_t max_segs;   /* parts of a transmitted frame; 0: 16 */
     uint32_t timeout_us; /* of control commands; 0: 30 s */
     uint32_t vectors;    /* interrupt vectors to use, when the transport has
@@ -68,6 +84,8 @@ struct vdrv_virtio_net_config {
     const struct vdrv_net_ctrl *ctrl;       /* NULL: no control queue */
     uint32_t rx_offloads; /* VDRV_NET_CAN_RX_* wanted; 0: none, so that every
                              checksum is complete */
+    uint32_t tx_offloads; /* VDRV_NET_CAN_TX_TSO4, _TSO6, _UFO, _USO, _ECN
+                             wanted; TX_CSUM always is */
     uint8_t mac[VDRV_NET_MAC_SIZE]; /* for a device without an address of its
                                        own; all zero: none */
     uint8_t rx_headroom;            /* merged receive buffers, see above */
@@ -78,6 +96,9 @@ struct vdrv_virtio_net_config {
     uint8_t queue_reset; /* vdrv_reset_queue() works, on the device's word:
                             not for QEMU 7.2, which goes on writing */
 };
+
+/* Bytes of the longest frame that receive offloads make. */
+#define VDRV_VIRTIO_NET_GSO_FRAME 65589u
 
 /* Private: one direction of a queue pair; the other never looks at it. */
 struct vdrv_virtio_net_side {
@@ -91,6 +112,19 @@ struct vdrv_virtio_net_side {
     struct vdrv_net_stats stats;
 };
 
+/* Private: the control queue. */
+struct vdrv_virtio_net_control {
+    uint8_t *shared; /* command, answer */
+    uint64_t dma;
+    uint64_t offloads; /* receive features switched on */
+    int32_t status;    /* of the command that is out */
+    uint32_t len;      /* of its answer */
+    uint32_t index;    /* the device's number for the queue; 0: there is none */
+    uint32_t pairs;    /* set last */
+    uint32_t mac_set;
+    uint32_t reserved;
+};
+
 /* Caller-allocated.  `net` is for the trait; the rest is private. */
 struct vdrv_virtio_net {
     struct vdrv_net net;
@@ -99,7 +133,11 @@ struct vdrv_virtio_net {
     struct vdrv_driver_vector vector[2u * VDRV_VIRTIO_NET_PAIRS_MAX + 2u];
     struct vdrv_virtio_net_side rx[VDRV_VIRTIO_NET_PAIRS_MAX];
     struct vdrv_virtio_net_side tx[VDRV_VIRTIO_NET_PAIRS_MAX];
+    uint32_t pairs;    /* made */
+    uint32_t tx_pairs; /* in use: what is sent goes to these */
     uint32_t header_len;
+    uint32_t tx_plain;     /* what goes the short way: frames below this + 14 */
+    uint32_t rx_plain;     /* and buffers of at least so many bytes */
     uint32_t tx_frame_max; /* longest frame without segmentation */
     uint32_t tx_need;      /* free entries a frame of one part may take */
     int32_t link;          /* 1: up */
@@ -107,19 +145,28 @@ struct vdrv_virtio_net {
     uint64_t shared_dma;
     size_t shared_size;
     const struct vdrv_net_ctrl *ctrl;
+    struct vdrv_virtio_net_control control;
     struct vdrv_net_info info;
     uint8_t mac[VDRV_NET_MAC_SIZE];
     uint8_t legacy;
     uint8_t own_header; /* headers never share a descriptor with a frame */
+    uint8_t hash;       /* received headers have one */
+    uint8_t tx_gso;     /* some segmentation was negotiated */
+    uint8_t plain;      /* headers of 12 bytes in buffers, and no caches */
+    uint8_t reserved[5];
 };
 
-/* An upper bound of the work area, for static memory; max_segs not 0. */
+/*
+ * An upper bound of the work area, for static memory; max_segs not 0.  The last
+ * term is the control queue's.
+ */
 #define VDRV_VIRTIO_NET_WORK_SIZE(pairs, queue_size, max_segs)                 \
     ((size_t)(pairs) *                                                         \
-     (VDRV_QUEUE_WORK_SIZE(queue_size, 4) +                                    \
-      VDRV_QUEUE_WORK_SIZE(queue_size, (max_segs) + 2u) +                      \
-      (size_t)(queue_size)*4u +                                                \
-      ((size_t)(max_segs) + 3u) * sizeof(struct vdrv_seg) + 64u))
+         (VDRV_QUEUE_WORK_SIZE(queue_size, 4) +                                \
+          VDRV_QUEUE_WORK_SIZE(queue_size, (max_segs) + 2u) +                  \
+          (size_t)(queue_size)*4u +                                            \
+          ((size_t)(max_segs) + 3u) * sizeof(struct vdrv_seg) + 64u) +         \
+     VDRV_QUEUE_WORK_SIZE(8, 0))
 
 /*
  * The exact size for this device and configuration, after a probe.  0: `t` or

@@ -102,6 +102,8 @@ static void set_ranges(const uint8_t *config, const uint64_t features[2],
             blocks_of(config, VIRTIO_BLK_CFG_MAX_ERASE, shift);
         caps->secure_erase_align =
             alignment_of(config, VIRTIO_BLK_CFG_ERASE_ALIGN, shift);
+        if (caps->secure_erase_align > caps->max_secure_erase)
+            caps->max_secure_erase = 0; /* nothing can be aligned */
     }
     caps->can_discard = caps->max_discard != 0;
     caps->can_write_zeroes = caps->max_write_zeroes != 0;

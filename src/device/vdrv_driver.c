@@ -154,7 +154,7 @@ int vdrv_driver_add_queue(struct vdrv_driver *drv,
     struct vdrv_driver_queue *dq;
     int err;
 
-    if (drv->made >= drv->nqueues || cfg->index != drv->made)
+    if (drv->made >= drv->nqueues || cfg->index < drv->made)
         return VDRV_ERR_INVALID;
     dq = &drv->queue[drv->made];
     dq->epoch = 0;

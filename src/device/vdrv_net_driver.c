@@ -20,6 +20,7 @@
 #define RX_SEGS            4u /* header, and a frame that crosses two pages */
 #define PAGE               4096u
 #define ANY_FRAME          (65535u + VDRV_NET_HEADER_SIZE)
+#define MAX_QUEUES         (2u * VDRV_VIRTIO_NET_PAIRS_MAX + 1u)
 
 _Static_assert(VIRTIO_NET_HDR_SIZE <= HEADER_STRIDE, "headers do not overlap");
 
@@ -37,9 +38,15 @@ static struct vdrv_virtio_net *nic_of_drv(struct vdrv_driver *drv)
 
 int vdrv__net_usable(struct vdrv_virtio_net *nic, uint32_t pair, uint32_t queue)
 {
-    if (pair >= nic->info.pairs)
+    if (pair >= nic->pairs)
         return VDRV_ERR_INVALID;
     return vdrv_driver_check(&nic->drv, queue);
+}
+
+void vdrv__net_use_pairs(struct vdrv_virtio_net *nic, uint32_t pairs)
+{
+    nic->info.pairs = pairs;
+    vdrv__status_set((int32_t *)&nic->tx_pairs, (int32_t)pairs);
 }
 
 void vdrv__net_sync(const struct vdrv_virtio_net *nic,
@@ -61,12 +68,14 @@ static void net_complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
 {
     struct vdrv_virtio_net *nic = nic_of_drv(drv);
 
-    (void)len;
-    (void)err;
-    if ((queue & 1u) != 0)
+    if (queue >= 2u * nic->pairs) {
+        nic->control.len = len;
+        vdrv_driver_finish(drv, queue, &nic->control.status, err, true);
+    } else if ((queue & 1u) != 0) {
         vdrv__net_tx_complete(nic, queue / 2u, cookie);
-    else
+    } else {
         vdrv__net_rx_complete(nic, queue / 2u, cookie);
+    }
 }
 
 /* Pools go to work.  Rings start with interrupts off. */
@@ -74,13 +83,15 @@ static int net_started(struct vdrv_driver *drv)
 {
     struct vdrv_virtio_net *nic = nic_of_drv(drv);
 
-    for (uint32_t i = 0; i < nic->info.pairs; i++) {
+    /* 5.1.6.5.6.1: before the device is told, there is one pair. */
+    vdrv__net_use_pairs(nic, 1);
+    for (uint32_t i = 0; i < nic->pairs; i++) {
         struct vdrv_queue *rx = &nic->queue[vdrv_net_rx_queue(i)].vq;
 
         vdrv__net_rx_refill(nic, i);
         (void)vdrv_queue_kick(rx);
     }
-    return VDRV_OK;
+    return nic->control.index != 0 ? nic->ctrl->started(nic) : VDRV_OK;
 }
 
 /* 5.1.3.1: each with what it needs, whether it is asked for today or not. */
@@ -122,66 +133,77 @@ static const struct vdrv_driver_class net_class = {
 
 /* ---- The base trait ------------------------------------------------------ */
 
-static const char *net_name(const struct vdrv_device *dev)
+const char *vdrv__net_name(const struct vdrv_device *dev)
 {
     (void)dev;
     return "virtio-net";
 }
 
-static uint32_t net_type(const struct vdrv_device *dev)
+uint32_t vdrv__net_type(const struct vdrv_device *dev)
 {
     (void)dev;
     return VDRV_TYPE_NET;
 }
 
-static int net_identify(const struct vdrv_device *dev,
-                        struct vdrv_identity *out)
+int vdrv__net_identify(const struct vdrv_device *dev, struct vdrv_identity *out)
 {
-    vdrv_driver_identify(&nic_of_dev(dev)->drv, net_name(dev), VDRV_TYPE_NET,
-                         out);
+    vdrv_driver_identify(&nic_of_dev(dev)->drv, vdrv__net_name(dev),
+                         VDRV_TYPE_NET, out);
     return VDRV_OK;
 }
 
-static uint32_t net_irq(struct vdrv_device *dev, uint32_t vector)
+uint32_t vdrv__net_irq(struct vdrv_device *dev, uint32_t vector)
 {
     return vdrv_driver_irq(&nic_of_dev(dev)->drv, vector);
 }
 
-static int net_poll(struct vdrv_device *dev, uint32_t queue, uint32_t budget)
+int vdrv__net_poll(struct vdrv_device *dev, uint32_t queue, uint32_t budget)
 {
     struct vdrv_virtio_net *nic = nic_of_dev(dev);
 
     /* Frames are pulled: on a receive queue there is nothing to deliver. */
-    if ((queue & 1u) == 0 && queue < 2u * nic->info.pairs)
+    if ((queue & 1u) == 0 && queue < 2u * nic->pairs)
         return vdrv_driver_check(&nic->drv, queue);
     return vdrv_driver_poll(&nic->drv, queue, budget);
 }
 
-static int net_arm(struct vdrv_device *dev, uint32_t queue, uint32_t mode)
+int vdrv__net_arm(struct vdrv_device *dev, uint32_t queue, uint32_t mode)
 {
     return vdrv_driver_arm(&nic_of_dev(dev)->drv, queue, mode);
 }
 
-static int net_stop(struct vdrv_device *dev)
+int vdrv__net_stop(struct vdrv_device *dev)
 {
     return vdrv_driver_stop(&nic_of_dev(dev)->drv);
 }
 
-static int net_start(struct vdrv_device *dev)
+int vdrv__net_start(struct vdrv_device *dev)
 {
     return vdrv_driver_start(&nic_of_dev(dev)->drv);
 }
 
-/* 5.1.4: a field is there when its feature is. */
+/* 5.1.4: a field is there when its feature is, or the other one. */
 static const struct {
-    uint8_t bit;
+    uint8_t bit, or_bit;
     struct vdrv_config_field field;
 } optional_fields[] = {
-    {VIRTIO_NET_F_MAC, {VIRTIO_NET_CFG_MAC, 1, VDRV_NET_MAC_SIZE}},
-    {VIRTIO_NET_F_STATUS, {VIRTIO_NET_CFG_STATUS, 2, 1}},
-    {VIRTIO_NET_F_MTU, {VIRTIO_NET_CFG_MTU, 2, 1}},
-    {VIRTIO_NET_F_SPEED_DUPLEX, {VIRTIO_NET_CFG_SPEED, 4, 1}},
-    {VIRTIO_NET_F_SPEED_DUPLEX, {VIRTIO_NET_CFG_DUPLEX, 1, 1}},
+    {VIRTIO_NET_F_MAC,
+     VIRTIO_NET_F_MAC,
+     {VIRTIO_NET_CFG_MAC, 1, VDRV_NET_MAC_SIZE}},
+    {VIRTIO_NET_F_STATUS, VIRTIO_NET_F_STATUS, {VIRTIO_NET_CFG_STATUS, 2, 1}},
+    {VIRTIO_NET_F_MQ, VIRTIO_NET_F_RSS, {VIRTIO_NET_CFG_MAX_PAIRS, 2, 1}},
+    {VIRTIO_NET_F_MTU, VIRTIO_NET_F_MTU, {VIRTIO_NET_CFG_MTU, 2, 1}},
+    {VIRTIO_NET_F_SPEED_DUPLEX,
+     VIRTIO_NET_F_SPEED_DUPLEX,
+     {VIRTIO_NET_CFG_SPEED, 4, 1}},
+    {VIRTIO_NET_F_SPEED_DUPLEX,
+     VIRTIO_NET_F_SPEED_DUPLEX,
+     {VIRTIO_NET_CFG_DUPLEX, 1, 1}},
+    {VIRTIO_NET_F_RSS,
+     VIRTIO_NET_F_HASH_REPORT,
+     {VIRTIO_NET_CFG_RSS_KEY, 1, 1}},
+    {VIRTIO_NET_F_RSS, VIRTIO_NET_F_RSS, {VIRTIO_NET_CFG_RSS_TABLE, 2, 1}},
+    {VIRTIO_NET_F_RSS, VIRTIO_NET_F_HASH_REPORT, {VIRTIO_NET_CFG_HASHES, 4, 1}},
 };
 
 #define OPTIONAL_FIELDS (sizeof(optional_fields) / sizeof(optional_fields[0]))
@@ -194,7 +216,8 @@ static int read_config(struct vdrv_driver *drv,
 
     memset(config, 0, VIRTIO_NET_CFG_SIZE);
     for (uint32_t i = 0; i < OPTIONAL_FIELDS; i++) {
-        if (vdrv_feature(drv->features, optional_fields[i].bit))
+        if (vdrv_feature(drv->features, optional_fields[i].bit) ||
+            vdrv_feature(drv->features, optional_fields[i].or_bit))
             field[n++] = optional_fields[i].field;
     }
     if (n == 0)
@@ -203,13 +226,13 @@ static int read_config(struct vdrv_driver *drv,
                                  VIRTIO_NET_CFG_SIZE);
 }
 
-static int net_reset_queue(struct vdrv_device *dev, uint32_t queue)
+int vdrv__net_reset_queue(struct vdrv_device *dev, uint32_t queue)
 {
     return vdrv_driver_reset_queue(&nic_of_dev(dev)->drv, queue);
 }
 
 /* 5.1.4.2: link, speed and duplex; a new MTU is for the next init. */
-static int net_refresh(struct vdrv_device *dev, uint32_t *changes)
+int vdrv__net_refresh(struct vdrv_device *dev, uint32_t *changes)
 {
     struct vdrv_virtio_net *nic = nic_of_dev(dev);
     struct vdrv_net_info now = nic->info;
@@ -224,6 +247,11 @@ static int net_refresh(struct vdrv_device *dev, uint32_t *changes)
     if (now.link_up != nic->info.link_up || now.speed != nic->info.speed ||
         now.duplex != nic->info.duplex)
         *changes |= VDRV_CHANGE_LINK;
+    /* 5.1.6.5.4: on the word of a device that can be answered. */
+    if (vdrv_feature(nic->drv.features, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
+        (vdrv__get16(config + VIRTIO_NET_CFG_STATUS) & VIRTIO_NET_S_ANNOUNCE) !=
+            0)
+        *changes |= VDRV_CHANGE_ANNOUNCE;
     nic->info.speed = now.speed;
     nic->info.duplex = now.duplex;
     nic->info.link_up = now.link_up;
@@ -233,39 +261,39 @@ static int net_refresh(struct vdrv_device *dev, uint32_t *changes)
 
 /* ---- The network trait --------------------------------------------------- */
 
-static int net_mac_address(const struct vdrv_net *net, uint8_t mac[6])
+int vdrv__net_mac_address(const struct vdrv_net *net, uint8_t mac[6])
 {
     memcpy(mac, vdrv__nic_of(net)->mac, VDRV_NET_MAC_SIZE);
     return VDRV_OK;
 }
 
-static uint32_t net_rx_queue_size(const struct vdrv_net *net)
+uint32_t vdrv__net_rx_queue_size(const struct vdrv_net *net)
 {
     return vdrv__nic_of(net)->info.rx_queue_size;
 }
 
-static uint32_t net_tx_queue_size(const struct vdrv_net *net)
+uint32_t vdrv__net_tx_queue_size(const struct vdrv_net *net)
 {
     return vdrv__nic_of(net)->info.tx_queue_size;
 }
 
-static int net_get_info(const struct vdrv_net *net, struct vdrv_net_info *out)
+int vdrv__net_get_info(const struct vdrv_net *net, struct vdrv_net_info *out)
 {
     *out = vdrv__nic_of(net)->info;
     return VDRV_OK;
 }
 
-static bool net_link_up(const struct vdrv_net *net)
+bool vdrv__net_link_up(const struct vdrv_net *net)
 {
     return vdrv__status_get(&vdrv__nic_of(net)->link) != 0;
 }
 
-static int net_get_stats(const struct vdrv_net *net, struct vdrv_net_stats *out)
+int vdrv__net_get_stats(const struct vdrv_net *net, struct vdrv_net_stats *out)
 {
     const struct vdrv_virtio_net *nic = vdrv__nic_of(net);
 
     memset(out, 0, sizeof(*out));
-    for (uint32_t i = 0; i < nic->info.pairs; i++) {
+    for (uint32_t i = 0; i < nic->pairs; i++) {
         const struct vdrv_net_stats *rx = &nic->rx[i].stats;
         const struct vdrv_net_stats *tx = &nic->tx[i].stats;
 
@@ -282,7 +310,7 @@ static int net_get_stats(const struct vdrv_net *net, struct vdrv_net_stats *out)
     return VDRV_OK;
 }
 
-static int net_kick(struct vdrv_net *net, uint32_t queue)
+int vdrv__net_kick(struct vdrv_net *net, uint32_t queue)
 {
     struct vdrv_virtio_net *nic = vdrv__nic_of(net);
     const int err = vdrv__net_usable(nic, queue / 2u, queue);
@@ -290,40 +318,24 @@ static int net_kick(struct vdrv_net *net, uint32_t queue)
     return err != VDRV_OK ? err : vdrv_queue_kick(&nic->queue[queue].vq);
 }
 
-/* The single calls are bursts of one: the wrappers see to that. */
-static const struct vdrv_net_ops net_ops = {
-    .base =
-        {
-            .device_name = net_name,
-            .device_type = net_type,
-            .identify = net_identify,
-            .irq = net_irq,
-            .poll = net_poll,
-            .arm = net_arm,
-            .stop = net_stop,
-            .start = net_start,
-            .refresh = net_refresh,
-            .reset_queue = net_reset_queue,
-        },
-    .mac_address = net_mac_address,
-    .can_transmit = vdrv__net_can_transmit,
-    .can_receive = vdrv__net_can_receive,
-    .rx_queue_size = net_rx_queue_size,
-    .tx_queue_size = net_tx_queue_size,
-    .recycle_tx_buffers = vdrv__net_recycle_tx_buffers,
-    .alloc_tx_buffer = vdrv__net_alloc_tx_buffer,
-    .get_info = net_get_info,
-    .get_stats = net_get_stats,
-    .link_up = net_link_up,
-    .transmit_burst = vdrv__net_transmit_burst,
-    .receive_burst = vdrv__net_receive_burst,
-    .recycle_rx_burst = vdrv__net_recycle_rx_burst,
-    .kick = net_kick,
-};
+static const struct vdrv_net_ops net_ops = {VDRV__NET_OPS};
 
 /* ---- Init and fini ------------------------------------------------------- */
 
 #define BIT(n) (UINT64_C(1) << (n))
+
+#define RX_WANTED                                                              \
+    (VDRV__NET_RX_GSO | VDRV_NET_CAN_RX_CSUM | VDRV_NET_CAN_RX_ECN |           \
+     VDRV_NET_CAN_RX_HASH)
+
+/* Pairs wanted.  More than one need the control queue: 5.1.6.5.6. */
+static uint32_t pairs_of(const struct vdrv_virtio_net_config *cfg)
+{
+    if (cfg->ctrl == NULL || cfg->pairs == 0)
+        return 1;
+    return cfg->pairs < VDRV_VIRTIO_NET_PAIRS_MAX ? cfg->pairs
+                                                  : VDRV_VIRTIO_NET_PAIRS_MAX;
+}
 
 static void choose_features(const struct vdrv_virtio_net_config *cfg,
                             uint64_t wanted[2], uint64_t required[2])
@@ -332,8 +344,17 @@ static void choose_features(const struct vdrv_virtio_net_config *cfg,
                 BIT(VIRTIO_NET_F_STATUS) | BIT(VIRTIO_NET_F_SPEED_DUPLEX) |
                 BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM);
     wanted[1] = 0;
-    if ((cfg->rx_offloads & VDRV_NET_CAN_RX_CSUM) != 0)
+    wanted[0] |= vdrv__net_offload_features(
+        (cfg->rx_offloads & RX_WANTED) |
+        (cfg->tx_offloads & (VDRV__NET_TX_GSO | VDRV_NET_CAN_TX_ECN)));
+    if ((cfg->rx_offloads & VDRV__NET_RX_GSO) != 0)
         wanted[0] |= BIT(VIRTIO_NET_F_GUEST_CSUM);
+    if ((cfg->tx_offloads & VDRV__NET_TX_GSO) != 0)
+        wanted[0] |= BIT(VIRTIO_NET_F_GUEST_HDRLEN);
+    if (cfg->ctrl != NULL)
+        wanted[0] |= cfg->ctrl->features;
+    if (pairs_of(cfg) > 1)
+        wanted[0] |= BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_RSS);
     if (!cfg->no_mtu)
         wanted[0] |= BIT(VIRTIO_NET_F_MTU);
     if (cfg->rx_headroom)
@@ -347,13 +368,6 @@ static void choose_features(const struct vdrv_virtio_net_config *cfg,
     required[1] = 0;
     if (cfg->require_platform)
         required[0] |= BIT(VIRTIO_F_ACCESS_PLATFORM);
-}
-
-/* More than one need the control queue: 5.1.6.5.6. */
-static uint32_t pairs_of(const struct vdrv_virtio_net_config *cfg)
-{
-    (void)cfg;
-    return 1;
 }
 
 static uint32_t size_of(const struct vdrv_virtio_net_config *cfg)
@@ -380,6 +394,10 @@ static uint32_t chain_of(const struct vdrv_virtio_net_config *cfg,
     return (queue & 1u) != 0 ? max_segs_of(cfg) + 1u : RX_SEGS;
 }
 
+/* Of the control queue: a command has at most five segments. */
+#define CONTROL_ENTRIES 8u
+#define CONTROL_SEARCH  1024u
+
 static size_t round8(size_t n)
 {
     return (n + 7u) & ~(size_t)7u;
@@ -394,6 +412,28 @@ static size_t queue_work(const struct vdrv_hal *hal, uint32_t size,
     return part[1] + round8(sizeof(struct vdrv_seg) * (size_t)chain);
 }
 
+/*
+ * The control queue's work memory, an upper bound: which queue it is depends on
+ * what will be negotiated, but it is an even one.
+ */
+static size_t control_work(struct vdrv_transport *t, bool packed)
+{
+    size_t most = vdrv_queue_work_size(t->hal, CONTROL_ENTRIES, 0);
+
+    if ((t->flags & VDRV_TRANSPORT_FIXED_SIZE) == 0)
+        return round8(most);
+    for (uint32_t i = 2; i <= CONTROL_SEARCH; i += 2) {
+        const int size = vdrv_queue_pick_size(t, i, CONTROL_ENTRIES, packed);
+        size_t need;
+
+        if (size <= 0)
+            break;
+        need = vdrv_queue_work_size(t->hal, (uint32_t)size, 0);
+        most = need > most ? need : most;
+    }
+    return round8(most);
+}
+
 size_t vdrv_virtio_net_work_size(struct vdrv_transport *t,
                                  const struct vdrv_virtio_net_config *cfg)
 {
@@ -405,11 +445,23 @@ size_t vdrv_virtio_net_work_size(struct vdrv_transport *t,
         const int size =
             vdrv_queue_pick_size(t, i, size_of(cfg), cfg->packed != NULL);
 
+        if (size <= 0 && i >= 2) /* it has fewer pairs */
+            break;
         if (size <= 0)
             return 0;
         sum += queue_work(t->hal, (uint32_t)size, chain_of(cfg, i), part);
     }
+    if (cfg->ctrl != NULL)
+        sum += control_work(t, cfg->packed != NULL);
     return sum;
+}
+
+static int too_small(struct vdrv_virtio_net *nic, uint64_t need)
+{
+    vdrv_transport_log(
+        nic->drv.transport, VDRV_LOG_ERROR,
+        "work memory too small; bytes needed by a queue:", &need);
+    return VDRV_ERR_NO_MEMORY;
 }
 
 /* One queue with its side's arrays, from the front of the work memory. */
@@ -436,14 +488,8 @@ static int make_queue(struct vdrv_virtio_net *nic,
     if (err != VDRV_OK)
         return err;
     need = queue_work(vq->hal, vq->size, chain, part);
-    if (*left < need) {
-        const uint64_t told = need;
-
-        vdrv_transport_log(
-            nic->drv.transport, VDRV_LOG_ERROR,
-            "work memory too small; bytes needed by a queue:", &told);
-        return VDRV_ERR_NO_MEMORY;
-    }
+    if (*left < need)
+        return too_small(nic, need);
     side->header_next = (uint16_t *)(void *)(*work + part[0]);
     side->segs = (struct vdrv_seg *)(void *)(*work + part[1]);
     for (uint32_t i = 0; i < vq->size; i++)
@@ -454,14 +500,40 @@ static int make_queue(struct vdrv_virtio_net *nic,
     return VDRV_OK;
 }
 
-/* The headers of all queues are one allocation. */
+/* 5.1.2: behind all pairs that the device has, however many are used. */
+static int make_control(struct vdrv_virtio_net *nic,
+                        const struct vdrv_virtio_net_config *cfg, uint8_t *work,
+                        size_t left)
+{
+    const uint32_t queue = vdrv__net_control_queue(nic);
+    const struct vdrv_queue_config qcfg = {
+        .index = nic->control.index,
+        .size = CONTROL_ENTRIES,
+        .vector = vdrv_driver_vector_of(&nic->drv, queue),
+        .packed = cfg->packed,
+        .in_order = cfg->in_order,
+        .work = work,
+        .work_size = left,
+    };
+    const int err = vdrv_driver_add_queue(&nic->drv, &qcfg);
+
+    if (err != VDRV_ERR_NO_DEVICE)
+        return err;
+    vdrv_transport_log(nic->drv.transport, VDRV_LOG_ERROR,
+                       "the device has no control queue where it says", NULL);
+    return VDRV_ERR_PROTOCOL;
+}
+
+/* The headers of all queues, and the commands, are one allocation. */
 static int make_headers(struct vdrv_virtio_net *nic)
 {
     const struct vdrv_hal *hal = nic->drv.hal;
     size_t at = 0;
 
-    for (uint32_t i = 0; i < nic->drv.made; i++)
+    for (uint32_t i = 0; i < 2u * nic->pairs; i++)
         nic->shared_size += HEADER_STRIDE * (size_t)nic->queue[i].vq.size;
+    if (nic->control.index != 0)
+        nic->shared_size += CONTROL_SIZE;
     nic->shared =
         hal->dma_alloc(hal->ctx, nic->shared_size, HEADER_STRIDE, UINT64_MAX,
                        nic->queue[0].vq.dma_flags, &nic->shared_dma);
@@ -481,7 +553,7 @@ static int make_headers(struct vdrv_virtio_net *nic)
         return VDRV_ERR_INVALID;
     }
     memset(nic->shared, 0, nic->shared_size);
-    for (uint32_t i = 0; i < nic->drv.made; i++) {
+    for (uint32_t i = 0; i < 2u * nic->pairs; i++) {
         struct vdrv_virtio_net_side *side =
             (i & 1u) != 0 ? &nic->tx[i / 2u] : &nic->rx[i / 2u];
 
@@ -489,6 +561,8 @@ static int make_headers(struct vdrv_virtio_net *nic)
         side->headers_dma = nic->shared_dma + at;
         at += HEADER_STRIDE * (size_t)nic->queue[i].vq.size;
     }
+    nic->control.shared = nic->shared + at;
+    nic->control.dma = nic->shared_dma + at;
     return VDRV_OK;
 }
 
@@ -512,6 +586,22 @@ static uint32_t tx_need(const struct vdrv_virtio_net *nic,
     if (need <= vq->indirect)
         return 1;
     return need < vq->size ? need : vq->size;
+}
+
+/* 5.1.2: how many pairs there will be, and where the control queue is. */
+static void count_queues(struct vdrv_virtio_net *nic,
+                         const struct vdrv_virtio_net_config *cfg)
+{
+    const uint32_t wanted = pairs_of(cfg), have = nic->info.max_pairs;
+
+    nic->pairs = wanted < have ? wanted : have;
+    if (vdrv_feature(nic->drv.features, VIRTIO_NET_F_CTRL_VQ)) {
+        nic->ctrl = cfg->ctrl;
+        nic->control.index = 2u * have;
+    }
+    nic->control.pairs = nic->pairs;
+    nic->control.offloads = vdrv__net_offload_features(
+        nic->info.offloads & RX_WANTED & ~VDRV_NET_CAN_RX_HASH);
 }
 
 /* 5.1.4: what the device is, before anything is made to fit it. */
@@ -539,7 +629,15 @@ static int learn(struct vdrv_virtio_net *nic,
     nic->tx_frame_max = vdrv_feature(nic->drv.features, VIRTIO_NET_F_MTU)
                             ? nic->info.max_frame /* 5.1.4.2 */
                             : ANY_FRAME;
-    for (uint32_t i = 0; err == VDRV_OK && i < pairs_of(cfg); i++) {
+    nic->hash = (nic->info.offloads & VDRV_NET_CAN_RX_HASH) != 0;
+    nic->tx_gso = (nic->info.offloads & VDRV__NET_TX_GSO) != 0;
+    nic->plain = nic->own_header == 0 && nic->drv.hal->dma_sync == NULL &&
+                 nic->header_len == VIRTIO_NET_HDR_SIZE;
+    nic->rx_plain = nic->plain != 0 ? nic->info.rx_buf_min : UINT32_MAX;
+    if (nic->plain != 0 && nic->tx_gso == 0)
+        nic->tx_plain = nic->tx_frame_max - VDRV_NET_HEADER_SIZE + 1u;
+    count_queues(nic, cfg);
+    for (uint32_t i = 0; err == VDRV_OK && i < nic->pairs; i++) {
         if (cfg->rx_pool[i] != NULL &&
             cfg->rx_pool[i]->frame < nic->info.rx_buf_min) {
             why = "pool buffers are smaller than the device's frames";
@@ -558,8 +656,8 @@ static void describe(struct vdrv_virtio_net *nic,
     const struct vdrv_queue *rx = &nic->queue[0].vq, *tx = &nic->queue[1].vq;
     struct vdrv_net_info *info = &nic->info;
 
-    info->pairs = nic->drv.made / 2u;
-    info->max_pairs = info->pairs;
+    info->pairs = 1; /* until it runs */
+    info->max_pairs = nic->pairs;
     info->max_segs = max_segs_of(cfg);
     if (info->max_segs >= tx->size)
         info->max_segs = tx->size > 1 ? tx->size - 1 : 1;
@@ -576,9 +674,11 @@ static int bring_up(struct vdrv_virtio_net *nic,
     size_t left = cfg->work_size;
     int err = learn(nic, cfg);
 
+    if (err != VDRV_OK)
+        return err;
     vdrv_driver_use_vectors(&nic->drv, nic->vector, cfg->vectors,
-                            2u * pairs_of(cfg));
-    for (uint32_t i = 0; err == VDRV_OK && i < pairs_of(cfg); i++) {
+                            2u * nic->pairs + (nic->control.index != 0));
+    for (uint32_t i = 0; err == VDRV_OK && i < nic->pairs; i++) {
         nic->rx[i].pool = cfg->rx_pool[i];
         nic->tx[i].pool = cfg->tx_pool[i];
         err = make_queue(nic, cfg, vdrv_net_rx_queue(i), &nic->rx[i], &work,
@@ -587,6 +687,8 @@ static int bring_up(struct vdrv_virtio_net *nic,
             err = make_queue(nic, cfg, vdrv_net_tx_queue(i), &nic->tx[i], &work,
                              &left);
     }
+    if (err == VDRV_OK && nic->control.index != 0)
+        err = make_control(nic, cfg, work, left);
     if (err == VDRV_OK)
         err = make_headers(nic);
     if (err != VDRV_OK)
@@ -622,13 +724,14 @@ int vdrv_virtio_net_init_sized(struct vdrv_virtio_net *nic,
     choose_features(cfg, wanted, required);
     vdrv_driver_allow_legacy(t, wanted, required);
     err = vdrv_driver_begin(&nic->drv, &nic->net.dev, t, &net_class, nic->queue,
-                            2u * pairs_of(cfg), cfg->timeout_us, wanted,
-                            required);
+                            MAX_QUEUES, cfg->timeout_us, wanted, required);
     if (err != VDRV_OK)
         return err;
     nic->drv.queue_reset = cfg->queue_reset;
     vdrv_net_setup(&nic->net, &net_ops);
     err = bring_up(nic, cfg);
+    if (nic->control.index != 0)
+        vdrv_net_setup(&nic->net, &nic->ctrl->ops);
     if (err != VDRV_OK) {
         err = vdrv_driver_abandon(&nic->drv, err);
         if (err != VDRV_ERR_STUCK)

@@ -11,7 +11,6 @@
 
 #include "../core/barrier.h"
 #include "../core/mem.h"
-#include "../queue/vdrv_queue_impl.h"
 #include "vdrv_net_header.h"
 
 #define BURST     16u
@@ -54,8 +53,8 @@ static struct vdrv_seg segment(const struct vdrv_net_buf *buf, uint32_t front,
     return vdrv_seg_in(buf->mem + off, len);
 }
 
-static int post(struct vdrv_virtio_net *nic, uint32_t pair,
-                struct vdrv_net_buf *buf)
+NOINLINE int post_any(struct vdrv_virtio_net *nic, uint32_t pair,
+                      struct vdrv_net_buf *buf)
 {
     struct vdrv_virtio_net_side *rx = &nic->rx[pair];
     const uint32_t len = nic->header_len;
@@ -85,16 +84,36 @@ static int post(struct vdrv_virtio_net *nic, uint32_t pair,
     return VDRV_OK;
 }
 
+/* The common one: with the header in front, not mapped. */
+ALWAYS_INLINE int post(struct vdrv_virtio_net *nic, uint32_t pair,
+                       struct vdrv_queue *q, struct vdrv_net_buf *buf)
+{
+    const uint32_t headroom = buf->headroom;
+    const uint32_t room = buf->capacity - headroom;
+    uint8_t *const mem = buf->mem;
+    struct vdrv_seg seg;
+
+    if (unlikely(((uintptr_t)buf->next | buf->flags) != 0 || mem == NULL ||
+                 headroom < VIRTIO_NET_HDR_SIZE || headroom > buf->capacity ||
+                 room < nic->rx_plain ||
+                 (((uintptr_t)mem + headroom) & 1u) != 0))
+        return post_any(nic, pair, buf);
+    buf->opaque[0] = NO_HEADER;
+    seg = vdrv_seg_in(mem + (headroom - VIRTIO_NET_HDR_SIZE),
+                      room + VIRTIO_NET_HDR_SIZE);
+    return q->add(q, &seg, 0, 1, buf);
+}
+
 void vdrv__net_rx_refill(struct vdrv_virtio_net *nic, uint32_t pair)
 {
     struct vdrv_net_pool *pool = nic->rx[pair].pool;
+    struct vdrv_queue *q = queue_of(nic, pair);
     struct vdrv_net_buf *buf;
 
     while (pool != NULL &&
-           vdrv_queue_outstanding(queue_of(nic, pair)) <
-               nic->info.rx_queue_size &&
+           vdrv_queue_outstanding(q) < nic->info.rx_queue_size &&
            (buf = vdrv_net_pool_take(pool)) != NULL) {
-        if (post(nic, pair, buf) != VDRV_OK) {
+        if (post(nic, pair, q, buf) != VDRV_OK) {
             vdrv_net_pool_put(buf);
             return;
         }
@@ -111,7 +130,7 @@ COLD static void drop(struct vdrv_virtio_net *nic, uint32_t pair,
         struct vdrv_net_buf *next = buf->next;
 
         buf->next = NULL;
-        if (post(nic, pair, buf) != VDRV_OK) {
+        if (post_any(nic, pair, buf) != VDRV_OK) {
             nic->rx[pair].stats.rx_lost++;
             dq->busy++;
             vdrv_net_buf_release(buf);
@@ -157,6 +176,21 @@ static uint32_t read_header(const struct vdrv_virtio_net *nic,
     return nic->info.mergeable ? field(nic, &shared->num_buffers) : 1;
 }
 
+/* 5.1.6.4.4: the value means something when its type is known. */
+COLD static void read_hash(const struct vdrv_virtio_net *nic,
+                           const struct virtio_net_hdr *shared,
+                           struct vdrv_net_buf *buf)
+{
+    const uint32_t type = field(nic, &shared->hash_report);
+
+    if (type - 1u >= VIRTIO_NET_HASH_REPORT_MAX)
+        return;
+    buf->flags |= VDRV_NET_HASH;
+    buf->hash_type = 1u << (type - 1u);
+    buf->hash = field(nic, &shared->hash_value[0]) |
+                (uint32_t)field(nic, &shared->hash_value[1]) << 16;
+}
+
 /* The bytes of `buf` that are the device's to have written. */
 COLD static void sync_in(const struct vdrv_virtio_net *nic,
                          const struct vdrv_net_buf *buf, uint32_t front,
@@ -196,6 +230,8 @@ static bool start_frame(struct vdrv_virtio_net *nic, uint32_t pair,
     buf->data = buf->mem != NULL ? buf->mem + buf->headroom : NULL;
     buf->len = used - len;
     buf->flags &= VDRV_NET_MAPPED;
+    if (unlikely(nic->hash != 0))
+        read_hash(nic, h, buf);
     f->first = buf;
     f->total = buf->len;
     f->fault = NULL;
@@ -274,9 +310,36 @@ static bool finish_frame(struct vdrv_virtio_net *nic, uint32_t pair,
     return true;
 }
 
+/*
+ * The common completion: a buffer with its header in front that is a whole
+ * frame, with nothing to say of it.  False: that is not so, and nothing was
+ * done; who looks again reads the header again.
+ */
+ALWAYS_INLINE bool take_plain(const struct vdrv_virtio_net *nic,
+                              const struct vdrv_used *used)
+{
+    struct vdrv_net_buf *buf = used->cookie;
+    const struct virtio_net_hdr *h;
+    uint32_t odd;
+
+    if (unlikely(nic->plain == 0 || buf->opaque[0] != NO_HEADER ||
+                 used->len < VIRTIO_NET_HDR_SIZE + VDRV_NET_HEADER_SIZE))
+        return false;
+    h = (const void *)(buf->mem + buf->headroom - VIRTIO_NET_HDR_SIZE);
+    odd = shared_load16((const struct le16 *)(const void *)h);
+    if (nic->info.mergeable)
+        odd |= field(nic, &h->num_buffers) ^ 1u;
+    if (unlikely(odd != 0))
+        return false;
+    buf->data = buf->mem + buf->headroom;
+    buf->len = used->len - VIRTIO_NET_HDR_SIZE;
+    buf->flags &= VDRV_NET_MAPPED;
+    return true;
+}
+
 /* One completion; true: a frame is complete, and good. */
-static bool take(struct vdrv_virtio_net *nic, uint32_t pair,
-                 const struct vdrv_used *used, struct frame *f)
+NOINLINE bool take(struct vdrv_virtio_net *nic, uint32_t pair,
+                   const struct vdrv_used *used, struct frame *f)
 {
     struct vdrv_net_buf *buf = used->cookie;
 
@@ -308,6 +371,28 @@ COLD static int incomplete(struct vdrv_virtio_net *nic, uint32_t pair,
     return VDRV_ERR_PROTOCOL;
 }
 
+/* The frames of some completions; returns how many there are now. */
+static uint32_t take_all(struct vdrv_virtio_net *nic, uint32_t pair,
+                         const struct vdrv_used *used, int got, struct frame *f,
+                         struct vdrv_net_buf **bufs, uint32_t n)
+{
+    struct vdrv_net_stats *stats = &nic->rx[pair].stats;
+    uint64_t frames = 0, bytes = 0;
+
+    for (int i = 0; i < got; i++) {
+        if (likely(f->missing == 0 && take_plain(nic, &used[i]))) {
+            bufs[n] = used[i].cookie;
+            bytes += bufs[n++]->len;
+            frames++;
+        } else if (take(nic, pair, &used[i], f)) {
+            bufs[n++] = f->first;
+        }
+    }
+    stats->rx_frames += frames;
+    stats->rx_bytes += bytes;
+    return n;
+}
+
 int vdrv__net_receive_burst(struct vdrv_net *net, uint32_t pair,
                             struct vdrv_net_buf **bufs, uint32_t max)
 {
@@ -315,23 +400,23 @@ int vdrv__net_receive_burst(struct vdrv_net *net, uint32_t pair,
     const uint32_t queue = vdrv_net_rx_queue(pair);
     struct vdrv_used used[BURST];
     struct frame f = {.missing = 0};
+    struct vdrv_queue *q;
     uint32_t n = 0;
-    int got, err = vdrv__net_usable(nic, pair, queue);
+    int err = vdrv__net_usable(nic, pair, queue);
 
     if (err == VDRV_OK && nic->queue[queue].busy != 0)
         err = VDRV_ERR_BUSY;
     if (err != VDRV_OK)
         return err;
+    q = queue_of(nic, pair);
     /* Dropped buffers are published at the end: this ends with the ring. */
     while (n < max || f.missing > 0) {
         uint32_t want = f.missing > 0 ? f.missing : max - n;
+        int got;
 
         want = want < BURST ? want : BURST;
-        got = vdrv_queue_reap(queue_of(nic, pair), used, want);
-        for (int i = 0; i < got; i++) {
-            if (take(nic, pair, &used[i], &f))
-                bufs[n++] = f.first;
-        }
+        got = q->reap(q, used, want);
+        n = take_all(nic, pair, used, got, &f, bufs, n);
         if (got < 0) {
             err = got;
             vdrv_driver_fail(&nic->drv, err);
@@ -343,7 +428,7 @@ int vdrv__net_receive_burst(struct vdrv_net *net, uint32_t pair,
         err = incomplete(nic, pair, &f);
     if (err == VDRV_OK) {
         vdrv__net_rx_refill(nic, pair);
-        (void)vdrv_queue_kick(queue_of(nic, pair));
+        (void)q->kick(q);
     }
     return n > 0 ? (int)n : err;
 }
@@ -364,16 +449,18 @@ int vdrv__net_recycle_rx_burst(struct vdrv_net *net, uint32_t pair,
 {
     struct vdrv_virtio_net *nic = vdrv__nic_of(net);
     int err = vdrv__net_usable(nic, pair, vdrv_net_rx_queue(pair));
+    struct vdrv_queue *q;
     uint32_t i;
 
     if (err != VDRV_OK)
         return err;
+    q = queue_of(nic, pair);
     for (i = 0; i < n; i++) {
-        err = bufs[i] != NULL ? post(nic, pair, bufs[i]) : VDRV_ERR_INVALID;
-        if (err != VDRV_OK)
+        err = bufs[i] != NULL ? post(nic, pair, q, bufs[i]) : VDRV_ERR_INVALID;
+        if (unlikely(err != VDRV_OK))
             break;
     }
     if (i > 0 && (flags & VDRV_NET_MORE) == 0)
-        (void)vdrv_queue_kick(queue_of(nic, pair));
+        (void)q->kick(q);
     return i > 0 || n == 0 ? (int)i : err;
 }

@@ -150,13 +150,11 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
 ALWAYS_INLINE bool place(const struct vdrv_queue *q, const struct vdrv_seg *seg,
                          struct pvirtq_desc *d, uint64_t *total)
 {
-    uint64_t addr, len;
+    uint64_t len;
 
-    if (unlikely(!vdrv__queue_direct(q, seg, &addr, &len)))
+    if (unlikely(!vdrv__queue_direct(q, seg, &d->addr, &d->len, &len)))
         return false;
     *total += len;
-    d->addr = le64(addr);
-    d->len = le32((uint32_t)len);
     return true;
 }
 
@@ -182,6 +180,18 @@ NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
 }
 
 #if !defined(__OPTIMIZE_SIZE__)
+/* What came back since the last look may be room enough. */
+NOINLINE int add_again(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                       uint32_t nout, uint32_t nin, void *cookie)
+{
+    const int32_t bytes = (int32_t)(nout + nin) * DESC_BYTES;
+
+    set_limit(q);
+    if (q->avail_at + bytes > q->stop_at)
+        return add_any(q, seg, nout, nin, cookie);
+    return q->add(q, seg, nout, nin, cookie);
+}
+
 /* A chain for which there is room before the end of the ring. */
 ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
                             const uint32_t nout, const uint32_t nin,
@@ -195,7 +205,7 @@ ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
     uint32_t id, tag;
 
     if (unlikely(at + bytes > q->stop_at))
-        return add_any(q, seg, nout, nin, cookie);
+        return add_again(q, seg, nout, nin, cookie);
     if (unlikely(!place(q, &seg[0], &d[0], nout < 1 ? &writable : &readable)) ||
         (n > 1 && unlikely(!place(q, &seg[1], &d[1],
                                   nout < 2 ? &writable : &readable))) ||
@@ -219,11 +229,10 @@ ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
 _Static_assert(3 * (uint64_t)VDRV__SHORT_SEG < VDRV__BYTES_MAX, "2.8.5");
 #endif
 
-#include "vdrv_queue_shapes.h"
-
 /* 2.8.7: one descriptor that refers to a table of the id's own. */
-static int commit_indirect(struct vdrv_queue *q, uint32_t n, uint32_t writable,
-                           uint32_t mapped, void *cookie)
+static inline int commit_indirect(struct vdrv_queue *q, uint32_t n,
+                                  uint32_t writable, uint32_t mapped,
+                                  void *cookie)
 {
     const uint32_t id = q->free_at;
     const int32_t at = q->avail_at;
@@ -267,33 +276,65 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
                            cookie);
 }
 
-/* 2.8.7: no flag but WRITE in a table. */
-static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
-                        uint32_t nout, uint32_t nin, void *cookie)
+/* Entry k of a table (2.8.7: no flag but WRITE); false when it may need
+   mapping. */
+ALWAYS_INLINE bool fill(const struct vdrv_queue *q, const struct vdrv_seg *seg,
+                        struct pvirtq_desc *table, uint32_t k, const bool in,
+                        uint64_t *total)
+{
+    if (unlikely(!place(q, &seg[k], &table[k], total)))
+        return false;
+    table[k].tag = le32(in ? TAG_WRITE : 0);
+    return true;
+}
+
+static inline struct pvirtq_desc *table_of(const struct vdrv_queue *q,
+                                           uint32_t id)
+{
+    return (struct pvirtq_desc *)q->tables + (size_t)q->indirect * id;
+}
+
+NOINLINE int add_indirect_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                              uint32_t nout, uint32_t nin, void *cookie)
 {
     const uint64_t n = (uint64_t)nout + nin;
-    struct pvirtq_desc *table = q->tables;
+    struct pvirtq_desc *table = table_of(q, q->free_at);
     uint64_t readable = 0, writable = 0;
 
-    if (unlikely(n - 2 > (uint64_t)q->indirect - 2 ||
-                 (q->avail_at >= q->stop_at && packed_room(q) == 0)))
-        return q->max_chain < 3 ? add_any(q, seg, nout, nin, cookie)
-                                : add_direct(q, seg, nout, nin, cookie);
-    table += (size_t)q->indirect * q->free_at;
-    for (uint32_t k = 0; k < nout; k++) {
-        if (unlikely(!place(q, &seg[k], &table[k], &readable)))
+    set_limit(q);
+    if (n - 2 > (uint64_t)q->indirect - 2 || packed_room(q) == 0)
+        return add_any(q, seg, nout, nin, cookie);
+    for (uint32_t k = 0; k < n; k++) {
+        if (!fill(q, seg, table, k, k >= nout,
+                  k < nout ? &readable : &writable))
             return add_indirect_mapped(q, seg, nout, nin, cookie);
-        table[k].tag = le32(0);
     }
-    for (uint32_t k = nout; k < n; k++) {
-        if (unlikely(!place(q, &seg[k], &table[k], &writable)))
-            return add_indirect_mapped(q, seg, nout, nin, cookie);
-        table[k].tag = le32(TAG_WRITE);
-    }
-    if (unlikely(readable + writable > VDRV__BYTES_MAX)) /* 2.8.5 */
+    if (readable + writable > VDRV__BYTES_MAX) /* 2.8.5 */
         return VDRV_ERR_TOO_BIG;
     return commit_indirect(q, (uint32_t)n, (uint32_t)writable, 0, cookie);
 }
+
+#if !defined(__OPTIMIZE_SIZE__)
+ALWAYS_INLINE int indirect_shape(struct vdrv_queue *q,
+                                 const struct vdrv_seg *seg,
+                                 const uint32_t nout, const uint32_t nin,
+                                 void *cookie)
+{
+    struct pvirtq_desc *t = table_of(q, q->free_at);
+    uint64_t readable = 0, writable = 0;
+
+    if (unlikely(q->avail_at >= q->stop_at))
+        return add_indirect_any(q, seg, nout, nin, cookie);
+    if (unlikely(!fill(q, seg, t, 0, false, &readable)) ||
+        unlikely(
+            !fill(q, seg, t, 1, nout < 2, nout < 2 ? &writable : &readable)) ||
+        (nout + nin > 2 && unlikely(!fill(q, seg, t, 2, nout < 3, &writable))))
+        return add_indirect_mapped(q, seg, nout, nin, cookie);
+    return commit_indirect(q, nout + nin, (uint32_t)writable, 0, cookie);
+}
+#endif
+
+#include "vdrv_queue_shapes.h"
 
 /* ---- Notifying ---------------------------------------------------------- */
 
@@ -310,14 +351,14 @@ static inline uint32_t event_word(const struct vdrv_queue *q, int32_t at,
  * of it in bytes.
  */
 static inline bool kick_wanted(const struct vdrv_queue *q, uint32_t event,
-                               int32_t old)
+                               const bool event_idx, int32_t old)
 {
     const uint32_t flags = event >> 16 & 3u;
     const int32_t size = ring_bytes(q);
     int32_t added = q->avail_at - old, passed;
 
     /* A 3 says nothing: the device is told, for that never hurts. */
-    if (unlikely(flags != PVIRTQ_EVENT_DESC || q->event_idx == 0))
+    if (unlikely(flags != PVIRTQ_EVENT_DESC || !event_idx))
         return flags != PVIRTQ_EVENT_DISABLE;
     if (added <= 0)
         added += size;
@@ -328,7 +369,8 @@ static inline bool kick_wanted(const struct vdrv_queue *q, uint32_t event,
     return (uint32_t)passed < (uint32_t)added; /* below 0: not reached */
 }
 
-ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool data)
+ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
+                            const bool data)
 {
     const struct pvirtq_event_suppress *device = q->device;
     const uint32_t tag = q->held_tag;
@@ -345,23 +387,33 @@ ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool data)
     /* 2.8.20.2.1: they are seen before suppression is looked at. */
     vdrv__full_fence();
     vdrv__platform_fence(q->order_platform);
-    if (kick_wanted(q, shared_load32(&device->word), old))
+    if (kick_wanted(q, shared_load32(&device->word), event_idx, old))
         return data
                    ? vdrv__queue_notify_data(
                          q, event_word(q, q->avail_at, q->avail_tag, TAG_AVAIL))
-                   : vdrv__queue_notify(q);
+                   : vdrv__queue_ring(q);
     q->stats.suppressed++;
     return 0;
 }
 
 static int kick(struct vdrv_queue *q)
 {
-    return kick_with(q, false);
+    return kick_with(q, q->event_idx != 0, false);
 }
+
+#if !defined(__OPTIMIZE_SIZE__)
+/* The commonest of them without the question. */
+static int kick_by_event(struct vdrv_queue *q)
+{
+    return kick_with(q, true, false);
+}
+#else
+#define kick_by_event kick
+#endif
 
 static int kick_data(struct vdrv_queue *q)
 {
-    return kick_with(q, true);
+    return kick_with(q, q->event_idx != 0, true);
 }
 
 /* ---- Reaping ------------------------------------------------------------ */
@@ -395,18 +447,16 @@ static uint32_t last_id(const struct vdrv_queue *q, uint32_t id)
 ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
                             uint32_t max, const bool mapped)
 {
-    uint32_t n = (uint16_t)(q->published - q->used_idx);
-    const uint8_t *const ring = q->desc_end;
+    uint32_t pos = q->used_idx, n = (uint16_t)(q->published - pos), end;
     uint32_t free_at = q->free_at, want = q->used_tag;
     ptrdiff_t at = q->used_at;
-    struct vdrv_used *const first = out, *end;
     bool bad = false;
 
     n = n < max ? n : max;
-    for (end = out + n; out != end; out++) {
-        const struct pvirtq_desc *d = (const void *)(ring + at);
+    for (end = pos + n; pos != end; pos++, out++) {
+        const struct pvirtq_desc *d = desc_at(q, at);
         const uint32_t tag = shared_consume32(&d->tag); /* 2.8.21 */
-        const uint32_t id = tag & TAG_ID;
+        const size_t id = tag & TAG_ID;
         struct vdrv_queue_slot *s;
         uint32_t len;
 
@@ -424,24 +474,23 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
                 break;
         }
         if (mapped)
-            unmap_chain(q, id);
+            unmap_chain(q, (uint32_t)id);
         out->cookie = q->cookie[id];
         out->len = len;
         s->limit = 0;
-        q->slot[mapped ? last_id(q, id) : id].link = free_at;
-        free_at = id;
+        q->slot[mapped ? last_id(q, (uint32_t)id) : id].link = free_at;
+        free_at = (uint32_t)id;
         at += (ptrdiff_t)(mapped ? s->chain & ~CHAIN_MAPPED : s->chain);
         if (unlikely(at >= 0)) { /* 2.8.1 */
             at -= ring_bytes(q);
             want ^= TAG_WRAP;
         }
     }
-    n = (uint32_t)(out - first);
+    n = (uint16_t)(pos - q->used_idx);
     q->used_at = (int32_t)at;
     q->used_tag = want;
-    q->used_idx = (uint16_t)(q->used_idx + n);
+    q->used_idx = (uint16_t)pos;
     q->free_at = free_at;
-    set_limit(q);
     return likely(!bad) ? (int)n : vdrv__queue_bad_used(q, n);
 }
 
@@ -538,12 +587,10 @@ static void packed_reset(struct vdrv_queue *q)
     q->held_tag = 0;
     set_limit(q);
     (void)packed_arm(q, VDRV_ARM_OFF); /* nobody may be there to hear it */
-    q->add = add_direct;
-    if (q->indirect >= 2)
-        q->add = add_indirect;
-    else if (q->max_chain < 3) /* the shapes do not look at it */
-        q->add = add_any;
-    q->kick = q->notify_data != 0 ? kick_data : kick;
+    choose_add(q);
+    q->kick = q->event_idx != 0 ? kick_by_event : kick;
+    if (q->notify_data != 0)
+        q->kick = kick_data;
     q->reap = q->map != NULL ? reap_mapped : reap;
 }
 

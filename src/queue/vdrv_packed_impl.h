@@ -19,7 +19,8 @@
 #define TAG_USED     PVIRTQ_DESC_FLAG(PVIRTQ_DESC_F_USED)
 #define TAG_WRAP     (TAG_AVAIL | TAG_USED)
 #define TAG_ID       0xffffu
-#define EVENT_TAG(w) ((w) / PVIRTQ_EVENT_WRAP * TAG_AVAIL) /* its wrap bit */
+/* In the place of TAG_AVAIL: the wrap bit of an event. */
+#define EVENT_TAG(w) ((w) * (TAG_AVAIL / PVIRTQ_EVENT_WRAP))
 
 static inline struct pvirtq_desc *desc_at(const struct vdrv_queue *q,
                                           ptrdiff_t at)
@@ -45,8 +46,9 @@ static inline int32_t advance(const struct vdrv_queue *q, int32_t at,
 
 /*
  * How far a chain may go on from avail_at: to what is in use, or to where the
- * last descriptor of the ring begins, for the wrap is the general path's.
- * Kept at each change but when avail_at moves towards it.
+ * last descriptor of the ring begins, for the wrap is the general path's.  Set
+ * at least where avail_at wraps; in between both only leave more room, so who
+ * finds none sets it and looks again.
  */
 static inline void set_limit(struct vdrv_queue *q)
 {

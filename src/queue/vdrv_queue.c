@@ -433,6 +433,7 @@ static int enable(struct vdrv_queue *q, const size_t part[3])
         .vector = q->vector,
     };
     struct vdrv_transport *t = q->transport;
+    int err;
 
     /* The indices start again, and with them the count. */
     q->stats.completions +=
@@ -442,7 +443,12 @@ static int enable(struct vdrv_queue *q, const size_t part[3])
     q->error = VDRV_OK;
     q->drained = 0;
     q->kind->reset(q);
-    return t->ops->queue_enable(t, q->index, &area, &q->notify);
+    q->doorbell = NULL;
+    err = t->ops->queue_enable(t, q->index, &area, &q->notify);
+    if (err == VDRV_OK && q->hal->reg_write == NULL &&
+        q->notify.space == VDRV_SPACE_MEMORY && q->notify.width != 1)
+        q->doorbell = (void *)q->notify.addr;
+    return err;
 }
 
 /* The part of the window that a short segment may start in. */
@@ -452,7 +458,7 @@ static void set_window(struct vdrv_queue *q)
 
     q->direct_offset = hal->direct_offset;
     if (hal->direct_size > VDRV__SHORT_SEG) {
-        q->direct_base = hal->direct_base;
+        q->direct_base = hal->direct_base + hal->direct_offset;
         q->direct_fast = hal->direct_size - 1 - VDRV__SHORT_SEG;
     } else { /* nowhere: the exact look-up decides */
         q->direct_base = UINT64_MAX;

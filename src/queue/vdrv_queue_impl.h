@@ -5,6 +5,9 @@
 
 #include <virtio_drv/queue.h>
 
+#include "../core/bytes.h"
+#include "../core/reg.h"
+
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -18,8 +21,26 @@
 
 #define VDRV__BYTES_MAX 0xfffffffeu /* limit is one more and fits 32 bits */
 
-/* Writes the doorbell; returns 1, for a tail call from kick. */
+/* Writes the doorbell, whatever it is; returns 1, for a tail call. */
 int vdrv__queue_notify(struct vdrv_queue *q);
+
+/* The same for kick: what is plain memory is written on the spot. */
+ALWAYS_INLINE int vdrv__queue_ring(struct vdrv_queue *q)
+{
+#if !defined(__OPTIMIZE_SIZE__)
+    if (likely(q->doorbell != NULL)) {
+        q->stats.kicks++;
+        vdrv__before_reg_write();
+        if (q->notify.width == 4)
+            *(volatile uint32_t *)q->doorbell = VDRV__SWAP32(q->notify.value);
+        else
+            *(volatile uint16_t *)q->doorbell =
+                VDRV__SWAP16((uint16_t)q->notify.value);
+        return 1;
+    }
+#endif
+    return vdrv__queue_notify(q);
+}
 
 /* The same with NOTIFICATION_DATA: offset and wrap counter of what is next. */
 int vdrv__queue_notify_data(struct vdrv_queue *q, uint32_t next);
@@ -78,26 +99,31 @@ _Static_assert(offsetof(struct vdrv_seg, flags) ==
                "len and flags are one word");
 
 /*
- * The device address and the length of a segment that needs no mapping; false
- * when it may need one, is empty, or long: vdrv__queue_map_run() knows.
+ * Writes device address and length of a segment that needs no mapping into a
+ * descriptor, and tells the length; false when it may need one, is empty, or
+ * long: vdrv__queue_map_run() knows.  They are written before they are known
+ * to be right, which needs no copies: nobody looks at a descriptor that was
+ * not offered.
  */
 static inline bool vdrv__queue_direct(const struct vdrv_queue *q,
                                       const struct vdrv_seg *seg,
-                                      uint64_t *addr, uint64_t *len)
+                                      struct le64 *addr, struct le32 *len,
+                                      uint64_t *n)
 {
     const uint64_t word = vdrv__seg_word(seg);
 
-    *len = word;
+    *len = le32((uint32_t)word);
+    *n = word;
     /* An empty segment wraps; one with flags is above any length. */
     if (likely(word - 1 < VDRV__SHORT_SEG - 1)) {
-        const uint64_t off = (uint64_t)(uintptr_t)seg->ptr - q->direct_base;
+        const uint64_t dma = (uint64_t)(uintptr_t)seg->ptr + q->direct_offset;
 
-        *addr = (uint64_t)(uintptr_t)seg->ptr + q->direct_offset;
-        return off <= q->direct_fast;
+        *addr = le64(dma);
+        return dma - q->direct_base <= q->direct_fast;
     }
-    *addr = seg->dma;
-    *len = (uint32_t)word;
-    return (word >> 32) == VDRV_SEG_MAPPED && *len - 1 < VDRV__SHORT_SEG - 1;
+    *addr = le64(seg->dma);
+    *n = (uint32_t)word;
+    return (word >> 32) == VDRV_SEG_MAPPED && *n - 1 < VDRV__SHORT_SEG - 1;
 }
 
 /*

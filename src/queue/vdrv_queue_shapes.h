@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The shapes that drivers use are a function each, where the counts are
- * constants.  A ring layout includes this once, after its own add_shape() and
- * add_any(); all take the same arguments, so that nothing has to be moved.
+ * constants.  A ring layout includes this once, after its own add_shape(),
+ * add_any(), indirect_shape() and add_indirect_any(); all take the same
+ * arguments, so that nothing has to be moved.
  */
 #ifndef VDRV_QUEUE_SHAPES_H
 #define VDRV_QUEUE_SHAPES_H
@@ -47,6 +48,30 @@ NOINLINE int add_out2_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
     (void)nin;
     return add_shape(q, seg, 2, 1, cookie);
 }
+
+NOINLINE int indirect_out2(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                           uint32_t nout, uint32_t nin, void *cookie)
+{
+    (void)nout;
+    (void)nin;
+    return indirect_shape(q, seg, 2, 0, cookie);
+}
+
+NOINLINE int indirect_out_in2(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                              uint32_t nout, uint32_t nin, void *cookie)
+{
+    (void)nout;
+    (void)nin;
+    return indirect_shape(q, seg, 1, 2, cookie);
+}
+
+NOINLINE int indirect_out2_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                              uint32_t nout, uint32_t nin, void *cookie)
+{
+    (void)nout;
+    (void)nin;
+    return indirect_shape(q, seg, 2, 1, cookie);
+}
 #endif
 
 static int add_direct(struct vdrv_queue *q, const struct vdrv_seg *seg,
@@ -68,6 +93,37 @@ static int add_direct(struct vdrv_queue *q, const struct vdrv_seg *seg,
     }
 #endif
     return add_any(q, seg, nout, nin, cookie);
+}
+
+/* One segment needs no table. */
+static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                        uint32_t nout, uint32_t nin, void *cookie)
+{
+#if !defined(__OPTIMIZE_SIZE__)
+    if (nout == 1) {
+        if (nin == 2)
+            return indirect_out_in2(q, seg, nout, nin, cookie);
+        if (nin == 0)
+            return add_out(q, seg, nout, nin, cookie);
+    } else if (nout == 2) {
+        if (nin == 0)
+            return indirect_out2(q, seg, nout, nin, cookie);
+        if (nin == 1)
+            return indirect_out2_in(q, seg, nout, nin, cookie);
+    } else if (nout == 0 && nin == 1) {
+        return add_in(q, seg, nout, nin, cookie);
+    }
+#endif
+    return add_indirect_any(q, seg, nout, nin, cookie);
+}
+
+/* The shapes do not look at what is the longest chain, or table. */
+static void choose_add(struct vdrv_queue *q)
+{
+    if (q->indirect >= 2)
+        q->add = q->indirect >= 3 ? add_indirect : add_indirect_any;
+    else
+        q->add = q->max_chain >= 3 ? add_direct : add_any;
 }
 
 #endif

@@ -42,32 +42,36 @@ static size_t split_layout(uint32_t size, size_t part[3])
 /* ---- Adding ------------------------------------------------------------- */
 
 /*
- * Takes a filled chain from the free list and puts it in the ring.  Its cookie
- * is in place already.
+ * Puts a chain of `count` descriptors in the ring (2.7.13.2).  It need not be
+ * filled in yet, for the index is published by kick.  `head` is a link.
  */
-static inline int commit(struct vdrv_queue *q, uint32_t head, uint32_t chain,
-                         uint32_t count, uint32_t next_free, uint32_t limit)
+static inline void offer(struct vdrv_queue *q, size_t head, uint32_t count)
 {
     struct virtq_avail *avail = q->driver;
-    struct vdrv_queue_slot *s = slot_at(q, head);
-    const uint32_t idx = q->avail_idx;
+
+    avail->ring[q->avail_idx & q->mask] = le16((uint16_t)link_number(head));
+    q->avail_idx++;
+    q->nfree -= count;
+}
+
+/* Takes it from the free list, which goes on at `next`, another link. */
+static inline int record(struct vdrv_queue *q, size_t head, uint32_t chain,
+                         size_t next, uint32_t limit)
+{
+    struct vdrv_queue_slot *s = slot_at(q, link_at(head));
 
     s->limit = limit;
     s->chain = chain;
-    q->free_at = next_free;
-    q->nfree -= count;
-    /* 2.7.13.2; the index is published by kick. */
-    avail->ring[idx & q->mask] = le16((uint16_t)NUMBER(head));
-    q->avail_idx = idx + 1;
+    q->free_at = (uint32_t)next;
     return VDRV_OK;
 }
 
-/* Undoes the first `count` mappings of a chain that was not added. */
-static void unmap_some(struct vdrv_queue *q, uint32_t at, uint32_t count)
+/* Undoes the first `count` mappings of a chain. */
+static void unmap_some(struct vdrv_queue *q, uint32_t link, uint32_t count)
 {
     for (; q->map != NULL && count > 0; count--) {
-        vdrv__queue_unmap(q, &q->map[NUMBER(at)]);
-        at = link_next(slot_at(q, at)->link);
+        vdrv__queue_unmap(q, &q->map[link_number(link)]);
+        link = slot_at(q, link_at(link))->link;
     }
 }
 
@@ -81,13 +85,13 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
 {
     struct vdrv__runs r = {.seg = seg, .n = (uint64_t)nout + nin, .nout = nout};
     const uint32_t head = q->free_at;
-    uint32_t at = head, tail = head, chain;
-    uint64_t rest = 0;
+    uint32_t link = head, tail = head, flags = 0, chain;
     int err = r.n == 0 || r.n > q->nfree ? vdrv__queue_refuse(q, r.n) : VDRV_OK;
 
     while (err == VDRV_OK && r.k < r.n) {
-        const bool in = r.k >= nout;
+        struct virtq_desc *d = desc_at(q, link_at(link));
 
+        flags = r.k >= nout ? VIRTQ_DESC_F_WRITE : 0;
         if (r.count == q->max_chain || r.count == q->nfree)
             err = vdrv__queue_refuse(q, (uint64_t)r.count + 1);
         else
@@ -95,29 +99,29 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
         if (err != VDRV_OK)
             break;
         if (q->map != NULL)
-            q->map[NUMBER(at)] = r.map;
-        rest = r.map.run | VIRTQ_DESC_FLAG(in ? VIRTQ_DESC_F_WRITE : 0);
-        desc_at(q, at)->addr = le64(r.map.dma);
-        desc_at(q, at)->rest = le64(rest | slot_at(q, at)->link);
-        tail = at;
-        at = link_next(slot_at(q, at)->link);
+            q->map[link_number(link)] = r.map;
+        tail = link;
+        link = slot_at(q, link_at(tail))->link;
+        d->addr = le64(r.map.dma);
+        d->len = le32(r.map.run);
+        d->link = le32(link | flags);
     }
     if (err != VDRV_OK) {
         unmap_some(q, head, r.count);
         return err;
     }
-    desc_at(q, tail)->rest = le64(rest);
+    desc_at(q, link_at(tail))->link = le32(flags);
     chain = chain_of(tail, r.count);
     if (q->map != NULL)
         chain |= CHAIN_MAPPED;
-    return commit(q, head, chain, r.count, at, (uint32_t)r.writable + 1);
+    offer(q, head, r.count);
+    return record(q, head, chain, link, (uint32_t)r.writable + 1);
 }
 
 /* A chain being written: everything here lives in registers. */
 struct chain {
-    uint32_t at;   /* the next descriptor */
-    uint32_t tail; /* the last one written */
-    uint64_t rest; /* its second half, without a link */
+    size_t link; /* to the next descriptor, */
+    size_t tail; /* and to the last one written */
     uint64_t total;
     uint64_t writable;
 };
@@ -126,94 +130,109 @@ struct chain {
 ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
                           const bool in, const bool last, struct chain *c)
 {
-    struct virtq_desc *d = desc_at(q, c->at);
-    const uint64_t link = slot_at(q, c->at)->link;
-    uint64_t addr, len;
+    const size_t at = link_at(c->link);
+    struct virtq_desc *d = desc_at(q, at);
+    uint64_t len;
 
-    if (unlikely(!vdrv__queue_direct(q, seg, &addr, &len)))
+    if (unlikely(!vdrv__queue_direct(q, seg, &d->addr, &d->len, &len)))
         return false;
-    c->tail = c->at;
-    c->at = link_next(link);
-    c->rest = len | VIRTQ_DESC_FLAG(in ? VIRTQ_DESC_F_WRITE : 0);
+    c->tail = c->link;
+    c->link = slot_at(q, at)->link;
     c->total += len;
     c->writable += in ? len : 0;
-    d->addr = le64(addr);
-    d->rest = le64(last ? c->rest : c->rest | link);
+    d->link =
+        le32((last ? 0 : (uint32_t)c->link) | (in ? VIRTQ_DESC_F_WRITE : 0));
     return true;
 }
-
-#if !defined(__OPTIMIZE_SIZE__)
-/*
- * The shapes that drivers use are a function each, where the counts are
- * constants.  All take the same arguments, so that nothing has to be moved.
- */
-ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
-                            const uint32_t nout, const uint32_t nin,
-                            void *cookie)
-{
-    const uint32_t n = nout + nin, head = q->free_at;
-    struct chain c = {.at = head};
-
-    if (unlikely(n > q->nfree))
-        return vdrv__queue_refuse(q, n);
-    q->cookie[NUMBER(head)] = cookie;
-    if (unlikely(!append(q, &seg[0], nout < 1, n == 1, &c)) ||
-        (n > 1 && unlikely(!append(q, &seg[1], nout < 2, n == 2, &c))) ||
-        (n > 2 && unlikely(!append(q, &seg[2], nout < 3, n == 3, &c))))
-        return add_mapped(q, seg, nout, nin);
-    return commit(q, head, chain_of(c.tail, n), n, c.at,
-                  (uint32_t)c.writable + 1);
-}
-
-/* No three short segments exceed what a chain may hold. */
-_Static_assert(3 * (uint64_t)VDRV__SHORT_SEG < VDRV__BYTES_MAX, "2.7.5.1");
-
-#endif
 
 NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
                      uint32_t nout, uint32_t nin, void *cookie)
 {
     const uint64_t n = (uint64_t)nout + nin;
-    const uint32_t head = q->free_at;
-    struct chain c = {.at = head};
+    const size_t head = q->free_at;
+    struct chain c = {.link = head};
 
     if (n - 1 >= q->nfree || n > q->max_chain)
         return vdrv__queue_refuse(q, n);
-    q->cookie[NUMBER(head)] = cookie;
+    q->cookie[link_number(head)] = cookie;
     for (uint32_t k = 0; k < n; k++) {
-        if (!append(q, &seg[k], k >= nout, false, &c))
+        if (!append(q, &seg[k], k >= nout, k + 1 == n, &c))
             return add_mapped(q, seg, nout, nin);
     }
     if (c.total > VDRV__BYTES_MAX) /* 2.7.5.1 */
         return VDRV_ERR_TOO_BIG;
-    desc_at(q, c.tail)->rest = le64(c.rest);
-    return commit(q, head, chain_of(c.tail, (uint32_t)n), (uint32_t)n, c.at,
+    offer(q, head, (uint32_t)n);
+    return record(q, head, chain_of(c.tail, (uint32_t)n), c.link,
                   (uint32_t)c.writable + 1);
 }
 
-#include "vdrv_queue_shapes.h"
-
-/* 2.7.5.3: one descriptor that refers to a table of the head's own. */
-static int commit_indirect(struct vdrv_queue *q, uint32_t n, uint32_t writable,
-                           uint32_t mapped)
+#if !defined(__OPTIMIZE_SIZE__)
+/* When a shape cannot: takes back its offer, which nobody has seen. */
+NOINLINE int withdraw(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                      uint32_t nout, uint32_t nin)
 {
-    const uint32_t head = q->free_at;
-    struct virtq_desc *d = desc_at(q, head);
+    q->avail_idx--;
+    q->nfree += nout + nin;
+    return add_mapped(q, seg, nout, nin);
+}
 
-    d->addr = le64(q->tables_dma + (uint64_t)head * q->indirect);
-    d->rest =
-        le64(sizeof(*d) * (uint64_t)n | VIRTQ_DESC_FLAG(VIRTQ_DESC_F_INDIRECT));
-    return commit(q, head, chain_of(head, 1) | mapped, 1,
-                  link_next(slot_at(q, head)->link), writable + 1);
+/*
+ * The shapes that drivers use are a function each, where the counts are
+ * constants.  What is known is done first, so that little is kept meanwhile.
+ */
+ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                            const uint32_t nout, const uint32_t nin,
+                            void *cookie)
+{
+    const uint32_t n = nout + nin;
+    const size_t head = q->free_at;
+    struct chain c = {.link = head};
+
+    if (unlikely(n > q->nfree))
+        return vdrv__queue_refuse(q, n);
+    q->cookie[link_number(head)] = cookie;
+    offer(q, head, n);
+    if (unlikely(!append(q, &seg[0], nout < 1, n == 1, &c)) ||
+        (n > 1 && unlikely(!append(q, &seg[1], nout < 2, n == 2, &c))) ||
+        (n > 2 && unlikely(!append(q, &seg[2], nout < 3, n == 3, &c))))
+        return withdraw(q, seg, nout, nin);
+    return record(q, head, chain_of(c.tail, n), c.link,
+                  (uint32_t)c.writable + 1);
+}
+
+/* No three short segments exceed what a chain may hold. */
+_Static_assert(3 * (uint64_t)VDRV__SHORT_SEG < VDRV__BYTES_MAX, "2.7.5.1");
+#endif
+
+/* ---- Adding with an indirect table, of the head's own (2.7.5.3) ---------- */
+
+static inline struct virtq_desc *table_of(const struct vdrv_queue *q,
+                                          uint32_t head)
+{
+    const size_t offset = link_at(head) * q->indirect;
+
+    return (struct virtq_desc *)(void *)((uint8_t *)q->tables + offset);
+}
+
+static inline int record_indirect(struct vdrv_queue *q, size_t head, uint32_t n,
+                                  uint32_t writable, uint32_t mapped)
+{
+    const size_t at = link_at(head);
+    struct virtq_desc *d = desc_at(q, at);
+
+    d->addr = le64(q->tables_dma + at * q->indirect);
+    d->len = le32(n * (uint32_t)sizeof(*d));
+    d->link = le32(VIRTQ_DESC_F_INDIRECT);
+    return record(q, head, chain_of(head, 1) | mapped, slot_at(q, at)->link,
+                  writable + 1);
 }
 
 static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
                                uint32_t nout, uint32_t nin)
 {
     struct vdrv__runs r = {.seg = seg, .n = (uint64_t)nout + nin, .nout = nout};
-    const uint32_t number = NUMBER(q->free_at);
-    const size_t base = (size_t)q->indirect * number;
-    struct virtq_desc *table = (struct virtq_desc *)q->tables + base;
+    const uint32_t number = (uint32_t)link_number(q->free_at);
+    struct virtq_desc *table = table_of(q, q->free_at);
     const struct vdrv_queue_map *map;
     int err;
 
@@ -224,53 +243,90 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
         return add_mapped(q, seg, nout, nin);
     if (err != VDRV_OK)
         return err;
-    map = q->table_map + base;
+    map = q->table_map + (size_t)q->indirect * number;
     for (uint32_t k = 0; k < r.count; k++) {
         table[k].addr = le64(map[k].dma);
-        table[k].rest =
-            le64(map[k].run | (k + 1 < r.count ? link_to(AT(k + 1)) : 0) |
-                 VIRTQ_DESC_FLAG(k >= r.outs ? VIRTQ_DESC_F_WRITE : 0));
+        table[k].len = le32(map[k].run);
+        table[k].link = le32((k + 1 < r.count ? link_to(k + 1) : 0) |
+                             (k >= r.outs ? VIRTQ_DESC_F_WRITE : 0));
     }
-    return commit_indirect(q, r.count, (uint32_t)r.writable, CHAIN_MAPPED);
+    offer(q, q->free_at, 1);
+    return record_indirect(q, q->free_at, r.count, (uint32_t)r.writable,
+                           CHAIN_MAPPED);
 }
 
-static int add_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
-                        uint32_t nout, uint32_t nin, void *cookie)
+/* Puts a segment into entry k of a table, as append() does. */
+ALWAYS_INLINE bool fill(const struct vdrv_queue *q, const struct vdrv_seg *seg,
+                        uint32_t k, const bool in, const bool last,
+                        struct chain *c)
+{
+    struct virtq_desc *d = &table_of(q, q->free_at)[k];
+    uint64_t len;
+
+    if (unlikely(!vdrv__queue_direct(q, seg, &d->addr, &d->len, &len)))
+        return false;
+    c->total += len;
+    c->writable += in ? len : 0;
+    d->link = le32((last ? 0 : link_to(k + 1)) | (in ? VIRTQ_DESC_F_WRITE : 0));
+    return true;
+}
+
+NOINLINE int add_indirect_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                              uint32_t nout, uint32_t nin, void *cookie)
 {
     const uint64_t n = (uint64_t)nout + nin;
-    struct virtq_desc *table = q->tables;
-    uint64_t addr, len, readable = 0, writable = 0;
+    const size_t head = q->free_at;
+    struct chain c = {0};
 
-    if (unlikely(n - 2 > (uint64_t)q->indirect - 2 || q->nfree == 0))
-        return q->max_chain < 3 ? add_any(q, seg, nout, nin, cookie)
-                                : add_direct(q, seg, nout, nin, cookie);
-    table += (size_t)q->indirect * NUMBER(q->free_at);
-    q->cookie[NUMBER(q->free_at)] = cookie;
-    for (uint32_t k = 0; k < nout; k++) {
-        if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr, &len)))
+    if (n - 2 > (uint64_t)q->indirect - 2 || q->nfree == 0)
+        return add_any(q, seg, nout, nin, cookie);
+    q->cookie[link_number(head)] = cookie;
+    for (uint32_t k = 0; k < n; k++) {
+        if (!fill(q, &seg[k], k, k >= nout, k + 1 == n, &c))
             return add_indirect_mapped(q, seg, nout, nin);
-        readable += len;
-        table[k].addr = le64(addr);
-        table[k].rest = le64(len | link_to(AT(k + 1)));
     }
-    for (uint32_t k = nout; k < n; k++) {
-        if (unlikely(!vdrv__queue_direct(q, &seg[k], &addr, &len)))
-            return add_indirect_mapped(q, seg, nout, nin);
-        writable += len;
-        table[k].addr = le64(addr);
-        table[k].rest = le64(len | link_to(AT(k + 1)) |
-                             VIRTQ_DESC_FLAG(VIRTQ_DESC_F_WRITE));
-    }
-    if (unlikely(readable + writable > VDRV__BYTES_MAX)) /* 2.7.5.1 */
+    if (c.total > VDRV__BYTES_MAX) /* 2.7.5.1 */
         return VDRV_ERR_TOO_BIG;
-    table[n - 1].rest = le64(
-        seg[n - 1].len | VIRTQ_DESC_FLAG(nin != 0 ? VIRTQ_DESC_F_WRITE : 0));
-    return commit_indirect(q, (uint32_t)n, (uint32_t)writable, 0);
+    offer(q, head, 1);
+    return record_indirect(q, head, (uint32_t)n, (uint32_t)c.writable, 0);
 }
+
+#if !defined(__OPTIMIZE_SIZE__)
+NOINLINE int withdraw_indirect(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                               uint32_t nout, uint32_t nin)
+{
+    q->avail_idx--;
+    q->nfree++;
+    return add_indirect_mapped(q, seg, nout, nin);
+}
+
+ALWAYS_INLINE int indirect_shape(struct vdrv_queue *q,
+                                 const struct vdrv_seg *seg,
+                                 const uint32_t nout, const uint32_t nin,
+                                 void *cookie)
+{
+    const uint32_t n = nout + nin;
+    const size_t head = q->free_at;
+    struct chain c = {0};
+
+    if (unlikely(q->nfree == 0))
+        return vdrv__queue_refuse(q, n);
+    q->cookie[link_number(head)] = cookie;
+    offer(q, head, 1);
+    if (unlikely(!fill(q, &seg[0], 0, false, false, &c)) ||
+        unlikely(!fill(q, &seg[1], 1, nout < 2, n == 2, &c)) ||
+        (n > 2 && unlikely(!fill(q, &seg[2], 2, nout < 3, true, &c))))
+        return withdraw_indirect(q, seg, nout, nin);
+    return record_indirect(q, head, n, (uint32_t)c.writable, 0);
+}
+#endif
+
+#include "vdrv_queue_shapes.h"
 
 /* ---- Notifying ---------------------------------------------------------- */
 
-ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool data)
+ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
+                            const bool data)
 {
     struct virtq_avail *avail = q->driver;
     const struct virtq_used *used = q->device;
@@ -286,7 +342,7 @@ ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool data)
     /* 2.7.13.4.1: the index is seen before suppression is looked at. */
     vdrv__full_fence();
     vdrv__platform_fence(q->order_platform);
-    if (q->event_idx != 0) { /* 2.7.10.1: did the batch pass the event? */
+    if (event_idx) { /* 2.7.10.1: did the batch pass the event? */
         const uint16_t event = shared_load16(avail_event(q));
 
         wanted = (uint16_t)(new - event - 1) < (uint16_t)(new - old);
@@ -294,19 +350,29 @@ ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool data)
         wanted = (shared_load16(&used->flags) & VIRTQ_USED_F_NO_NOTIFY) == 0;
     }
     if (wanted) /* 2.9: the 15 lower bits and the upper one of the index */
-        return data ? vdrv__queue_notify_data(q, new) : vdrv__queue_notify(q);
+        return data ? vdrv__queue_notify_data(q, new) : vdrv__queue_ring(q);
     q->stats.suppressed++;
     return 0;
 }
 
 static int kick(struct vdrv_queue *q)
 {
-    return kick_with(q, false);
+    return kick_with(q, q->event_idx != 0, false);
 }
+
+#if !defined(__OPTIMIZE_SIZE__)
+/* The commonest of them without the question. */
+static int kick_by_event(struct vdrv_queue *q)
+{
+    return kick_with(q, true, false);
+}
+#else
+#define kick_by_event kick
+#endif
 
 static int kick_data(struct vdrv_queue *q)
 {
-    return kick_with(q, true);
+    return kick_with(q, q->event_idx != 0, true);
 }
 
 /* ---- Reaping ------------------------------------------------------------ */
@@ -317,7 +383,7 @@ static void unmap_chain(struct vdrv_queue *q, uint32_t number)
     const uint32_t chain = q->slot[number].chain;
 
     if ((chain & CHAIN_MAPPED) != 0 && !vdrv__queue_unmap_table(q, number))
-        unmap_some(q, AT(number), chain_count(chain));
+        unmap_some(q, link_to(number), chain_count(chain));
 }
 
 ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
@@ -325,10 +391,9 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
 {
     const struct virtq_used *used = q->device;
     const uint16_t idx = shared_consume16(&used->idx); /* 2.7.14 */
-    const uint32_t mask = q->mask;
-    uint32_t pos = q->used_idx, end;
+    uint32_t pos = q->used_idx, chains = 0, end;
     uint32_t n = (uint16_t)(idx - pos);
-    uint32_t free_at = q->free_at, nfree = q->nfree;
+    uint32_t link = q->free_at;
 
     if (unlikely(n > (uint16_t)(q->published - pos)))
         return vdrv__queue_protocol(q, "used index beyond what was offered; "
@@ -336,29 +401,29 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     vdrv__platform_consume(q->order_platform);
     n = n < max ? n : max;
     for (end = pos + n; pos != end; pos++, out++) {
-        const struct virtq_used_elem *e = &used->ring[pos & mask];
-        const uint32_t id = shared_load32(&e->id);
-        uint32_t len = shared_load32(&e->len);
+        const uint32_t i = pos & q->mask;
+        const size_t id = shared_load32(&used->ring[i].id);
+        uint32_t len = shared_load32(&used->ring[i].len);
         struct vdrv_queue_slot *s;
 
-        if (unlikely(id > mask))
+        if (unlikely(id >= q->size))
             break;
-        s = slot_at(q, AT(id));
+        s = &q->slot[id];
         if (unlikely(len >= s->limit) && !vdrv__queue_excuse(q, s, &len))
             break;
         if (mapped)
-            unmap_chain(q, id);
+            unmap_chain(q, (uint32_t)id);
         out->cookie = q->cookie[id];
         out->len = len;
         s->limit = 0;
-        nfree += chain_count(s->chain);
-        slot_at(q, chain_tail(s->chain))->link = link_to(free_at);
-        free_at = AT(id);
+        chains += s->chain;
+        slot_at(q, chain_tail(s->chain))->link = link;
+        link = link_to((uint32_t)id);
     }
+    n = (uint16_t)(pos - q->used_idx);
     q->used_idx = (uint16_t)pos;
-    q->free_at = free_at;
-    q->nfree = nfree;
-    n -= end - pos;
+    q->free_at = link;
+    q->nfree += chain_count(chains); /* they add up to no more than size */
     return likely(pos == end) ? (int)n : vdrv__queue_bad_used(q, n);
 }
 
@@ -413,20 +478,18 @@ static bool split_pending(const struct vdrv_queue *q)
 static void split_reset(struct vdrv_queue *q)
 {
     for (uint32_t i = 0; i < q->size; i++)
-        q->slot[i].link = link_to(AT((i + 1) & (q->size - 1)));
+        q->slot[i].link = link_to((i + 1) & (q->size - 1));
     q->nfree = q->size;
     q->mask = q->size - 1;
-    q->free_at = 0;
+    q->free_at = link_to(0);
     q->avail_idx = 0;
     q->published = 0;
     q->used_idx = 0;
     (void)split_arm(q, VDRV_ARM_OFF); /* nobody may be there to hear it */
-    q->add = add_direct;
-    if (q->indirect >= 2)
-        q->add = add_indirect;
-    else if (q->max_chain < 3) /* the shapes do not look at it */
-        q->add = add_any;
-    q->kick = q->notify_data != 0 ? kick_data : kick;
+    choose_add(q);
+    q->kick = q->event_idx != 0 ? kick_by_event : kick;
+    if (q->notify_data != 0)
+        q->kick = kick_data;
     q->reap = q->map != NULL ? reap_mapped : reap;
 }
 

@@ -9,11 +9,9 @@
 #include "../spec/virtio_ring.h"
 #include "vdrv_queue_impl.h"
 
-#define CHAIN_MAPPED 0x8000u /* the chain has mappings to undo */
-
 /*
  * Descriptors and slots are named by their offset in bytes, which is the same
- * for both: `at` is 16 times the number, as a link's upper bits give it.
+ * for both: `at` is 16 times the number.
  */
 #define AT(i)      ((uint32_t)(i) << 4)
 #define NUMBER(at) ((at) >> 4)
@@ -22,40 +20,56 @@ _Static_assert(sizeof(struct vdrv_queue_slot) == sizeof(struct virtq_desc),
                "one offset for both");
 
 static inline struct vdrv_queue_slot *slot_at(const struct vdrv_queue *q,
-                                              uint32_t at)
+                                              size_t at)
 {
     return (struct vdrv_queue_slot *)(void *)((uint8_t *)q->slot + at);
 }
 
-static inline struct virtq_desc *desc_at(const struct vdrv_queue *q,
-                                         uint32_t at)
+static inline struct virtq_desc *desc_at(const struct vdrv_queue *q, size_t at)
 {
     return (struct virtq_desc *)(void *)((uint8_t *)q->desc + at);
 }
 
-static inline uint64_t link_to(uint32_t at)
+/*
+ * A link is what a descriptor ends with that has a next one: its number, and
+ * the NEXT flag.
+ */
+static inline uint32_t link_to(uint32_t number)
 {
-    return VIRTQ_DESC_FLAG(VIRTQ_DESC_F_NEXT) | (uint64_t)at << 44;
+    return number << 16 | VIRTQ_DESC_F_NEXT;
 }
 
-static inline uint32_t link_next(uint64_t link)
+static inline size_t link_number(size_t link)
 {
-    return (uint32_t)(link >> 44); /* no flag is that high */
+    return link >> 16;
 }
 
-static inline uint32_t chain_of(uint32_t tail_at, uint32_t count)
+static inline size_t link_at(size_t link)
 {
-    return NUMBER(tail_at) | count << 16;
+    return link >> 12; /* NEXT falls out */
 }
 
-static inline uint32_t chain_tail(uint32_t chain)
+/*
+ * What slot[].chain says of a chain: the number of its last descriptor, and
+ * how many it has, to which the flag of a link is made.  The counts of all
+ * that are out add up to the size of the ring at most, so that the sum of
+ * these words has the sum of the counts in its lower half.
+ */
+#define CHAIN_MAPPED 0x80000000u /* there are mappings to undo */
+
+static inline uint32_t chain_of(size_t link_to_last, uint32_t count)
 {
-    return AT(chain & 0x7fffu);
+    return (uint32_t)link_to_last + (count - VIRTQ_DESC_F_NEXT);
+}
+
+static inline size_t chain_tail(uint32_t chain)
+{
+    return chain >> 12 & 0x7fff0u;
 }
 
 static inline uint32_t chain_count(uint32_t chain)
 {
-    return chain >> 16;
+    return chain & 0xffffu;
 }
 
 #endif

@@ -43,6 +43,18 @@
 #define VIRTIO_BLK_CFG_MAX_ERASE_SEG      64
 #define VIRTIO_BLK_CFG_ERASE_ALIGN        68
 #define VIRTIO_BLK_CFG_SIZE               72 /* without the zoned part */
+#define VIRTIO_BLK_CFG_ZONED              72
+#define VIRTIO_BLK_CFG_ZONE_SECTORS       72
+#define VIRTIO_BLK_CFG_MAX_OPEN_ZONES     76
+#define VIRTIO_BLK_CFG_MAX_ACTIVE_ZONES   80
+#define VIRTIO_BLK_CFG_MAX_APPEND_SECTORS 84
+#define VIRTIO_BLK_CFG_WRITE_GRANULARITY  88 /* bytes */
+#define VIRTIO_BLK_CFG_ZONE_MODEL         92
+#define VIRTIO_BLK_CFG_ZONED_SIZE         96
+
+#define VIRTIO_BLK_Z_NONE 0u
+#define VIRTIO_BLK_Z_HM   1u
+#define VIRTIO_BLK_Z_HA   2u
 
 /* 5.2.6 */
 #define VIRTIO_BLK_T_IN           0u
@@ -54,9 +66,22 @@
 #define VIRTIO_BLK_T_WRITE_ZEROES 13u
 #define VIRTIO_BLK_T_SECURE_ERASE 14u
 
+#define VIRTIO_BLK_T_ZONE_APPEND    15u
+#define VIRTIO_BLK_T_ZONE_REPORT    16u
+#define VIRTIO_BLK_T_ZONE_OPEN      18u
+#define VIRTIO_BLK_T_ZONE_CLOSE     20u
+#define VIRTIO_BLK_T_ZONE_FINISH    22u
+#define VIRTIO_BLK_T_ZONE_RESET     24u
+#define VIRTIO_BLK_T_ZONE_RESET_ALL 26u
+
 #define VIRTIO_BLK_S_OK     0u
 #define VIRTIO_BLK_S_IOERR  1u
 #define VIRTIO_BLK_S_UNSUPP 2u
+
+#define VIRTIO_BLK_S_ZONE_INVALID_CMD     3u
+#define VIRTIO_BLK_S_ZONE_UNALIGNED_WP    4u
+#define VIRTIO_BLK_S_ZONE_OPEN_RESOURCE   5u
+#define VIRTIO_BLK_S_ZONE_ACTIVE_RESOURCE 6u
 
 #define VIRTIO_BLK_ID_BYTES       20u
 #define VIRTIO_BLK_LIFETIME_BYTES 6u
@@ -77,7 +102,16 @@ struct virtio_blk_discard_write_zeroes {
     struct le32 flags;
 };
 
+/* What a ZONE_APPEND ends with instead of a status byte alone. */
+struct virtio_blk_append_tail {
+    struct le64 append_sector;
+    uint8_t status;
+};
+
+#define VIRTIO_BLK_APPEND_TAIL 9u
+
 _Static_assert(sizeof(struct virtio_blk_req) == 16, "5.2.6");
+_Static_assert(offsetof(struct virtio_blk_append_tail, status) == 8, "5.2.6");
 _Static_assert(sizeof(struct virtio_blk_discard_write_zeroes) == 16, "5.2.6");
 
 #endif

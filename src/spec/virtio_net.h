@@ -58,13 +58,18 @@
 #define VIRTIO_NET_CFG_MTU       10
 #define VIRTIO_NET_CFG_SPEED     12
 #define VIRTIO_NET_CFG_DUPLEX    16
-#define VIRTIO_NET_CFG_SIZE      17 /* of what is read of it */
+#define VIRTIO_NET_CFG_RSS_KEY   17
+#define VIRTIO_NET_CFG_RSS_TABLE 18
+#define VIRTIO_NET_CFG_HASHES    20
+#define VIRTIO_NET_CFG_SIZE      24 /* of what is read of it */
 
 #define VIRTIO_NET_S_LINK_UP  1u
 #define VIRTIO_NET_S_ANNOUNCE 2u
 
 #define VIRTIO_NET_MTU_MIN   68u         /* 5.1.4.1 */
 #define VIRTIO_NET_SPEED_MAX 0x7fffffffu /* 5.1.4.2; larger is unknown */
+#define VIRTIO_NET_PAIRS_MAX 0x8000u     /* 5.1.4.1 */
+#define VIRTIO_NET_KEY_MIN   40u         /* 5.1.4.1, of rss_max_key_size */
 
 /* 5.1.6: in front of every frame, both ways. */
 struct virtio_net_hdr {
@@ -103,6 +108,64 @@ struct virtio_net_hdr {
 #define VIRTIO_NET_FRAME     1514u
 #define VIRTIO_NET_FRAME_GSO 65589u
 
+/* 5.1.6.4.4: hash_report; 0 is none, and type n is bit n - 1. */
+#define VIRTIO_NET_HASH_REPORT_MAX 9u
+#define VIRTIO_NET_HASH_TYPES      0x1ffu
+
+/* 5.1.6.5: a command is class, command, data, ack and perhaps a result. */
+#define VIRTIO_NET_OK  0u
+#define VIRTIO_NET_ERR 1u
+
+#define VIRTIO_NET_CTRL_RX                 0u
+#define VIRTIO_NET_CTRL_RX_PROMISC         0u
+#define VIRTIO_NET_CTRL_RX_ALLMULTI        1u
+#define VIRTIO_NET_CTRL_RX_ALLUNI          2u
+#define VIRTIO_NET_CTRL_RX_NOMULTI         3u
+#define VIRTIO_NET_CTRL_RX_NOUNI           4u
+#define VIRTIO_NET_CTRL_RX_NOBCAST         5u
+#define VIRTIO_NET_CTRL_MAC                1u
+#define VIRTIO_NET_CTRL_MAC_TABLE_SET      0u
+#define VIRTIO_NET_CTRL_MAC_ADDR_SET       1u
+#define VIRTIO_NET_CTRL_VLAN               2u
+#define VIRTIO_NET_CTRL_VLAN_ADD           0u
+#define VIRTIO_NET_CTRL_VLAN_DEL           1u
+#define VIRTIO_NET_CTRL_ANNOUNCE           3u
+#define VIRTIO_NET_CTRL_ANNOUNCE_ACK       0u
+#define VIRTIO_NET_CTRL_MQ                 4u
+#define VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET    0u
+#define VIRTIO_NET_CTRL_MQ_RSS_CONFIG      1u
+#define VIRTIO_NET_CTRL_MQ_HASH_CONFIG     2u
+#define VIRTIO_NET_CTRL_GUEST_OFFLOADS     5u
+#define VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET 0u
+#define VIRTIO_NET_CTRL_NOTF_COAL          6u
+#define VIRTIO_NET_CTRL_NOTF_COAL_TX_SET   0u
+#define VIRTIO_NET_CTRL_NOTF_COAL_RX_SET   1u
+#define VIRTIO_NET_CTRL_NOTF_COAL_VQ_SET   2u
+#define VIRTIO_NET_CTRL_NOTF_COAL_VQ_GET   3u
+#define VIRTIO_NET_CTRL_STATS              8u
+#define VIRTIO_NET_CTRL_STATS_QUERY        0u
+#define VIRTIO_NET_CTRL_STATS_GET          1u
+
+/* 5.1.6.5.9: numbers of records, and as bits what STATS_QUERY tells. */
+#define VIRTIO_NET_STATS_RX_BASIC 0u
+#define VIRTIO_NET_STATS_RX_CSUM  1u
+#define VIRTIO_NET_STATS_RX_GSO   2u
+#define VIRTIO_NET_STATS_RX_SPEED 3u
+#define VIRTIO_NET_STATS_TX_BASIC 16u
+#define VIRTIO_NET_STATS_TX_CSUM  17u
+#define VIRTIO_NET_STATS_TX_GSO   18u
+#define VIRTIO_NET_STATS_TX_SPEED 19u
+
+/* In front of each record. */
+struct virtio_net_stats_reply_hdr {
+    uint8_t type;
+    uint8_t reserved;
+    struct le16 vq_index;
+    struct le16 reserved1;
+    struct le16 size; /* header and all */
+};
+
+_Static_assert(sizeof(struct virtio_net_stats_reply_hdr) == 8, "5.1.6.5.9");
 _Static_assert(sizeof(struct virtio_net_hdr) == VIRTIO_NET_HDR_SIZE_HASH,
                "5.1.6");
 _Static_assert(offsetof(struct virtio_net_hdr, hash_value) ==

@@ -13,14 +13,12 @@
 #define VIRTQ_DESC_F_WRITE    2u
 #define VIRTQ_DESC_F_INDIRECT 4u
 
-/* 2.7.5.  The second half is made and stored as one little-endian word. */
+/* 2.7.5.  Flags and next are made and stored as one little-endian word. */
 struct virtq_desc {
     struct le64 addr;
-    struct le64 rest; /* len, flags << 32, next << 48 */
+    struct le32 len;
+    struct le32 link; /* flags, next << 16 */
 };
-
-#define VIRTQ_DESC_FLAG(f) ((uint64_t)(f) << 32)
-#define VIRTQ_DESC_NEXT(i) ((uint64_t)(i) << 48)
 
 /* 2.7.6.  used_event follows the ring. */
 struct virtq_avail {

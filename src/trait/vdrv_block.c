@@ -15,18 +15,35 @@ static const struct vdrv_block_ops *ops_of(const struct vdrv_block *blk)
     return (const struct vdrv_block_ops *)(const void *)blk->dev.ops;
 }
 
+/* Two mistakes with one code: the log tells them apart. */
+static int refuse(const struct vdrv_block *blk, const char *why, uint64_t value)
+{
+    if (ops_of(blk)->refused != NULL)
+        ops_of(blk)->refused(blk, why, value);
+    return VDRV_ERR_INVALID;
+}
+
+static int check_range(const struct vdrv_block *blk, uint64_t block,
+                       uint64_t nblocks)
+{
+    const uint64_t total = vdrv_block_num_blocks(blk);
+
+    if (block <= total && nblocks <= total - block)
+        return VDRV_OK;
+    return refuse(blk, "refused: past the end of the disk; block", block);
+}
+
 /* Range and length, once for every driver. */
 static int check(const struct vdrv_block *blk, uint64_t block, const void *buf,
                  size_t len)
 {
-    const uint64_t size = vdrv_block_block_size(blk);
-    const uint64_t total = vdrv_block_num_blocks(blk);
+    const uint32_t size = vdrv_block_block_size(blk);
 
-    if (size == 0 || (buf == NULL && len != 0) || len % size != 0)
+    if (size == 0 || (buf == NULL && len != 0))
         return VDRV_ERR_INVALID;
-    if (block > total || len / size > total - block)
-        return VDRV_ERR_INVALID;
-    return VDRV_OK;
+    if (len % size != 0)
+        return refuse(blk, "refused: not whole blocks; bytes:", len);
+    return check_range(blk, block, len / size);
 }
 
 void vdrv_block_setup(struct vdrv_block *blk, const struct vdrv_block_ops *ops)
@@ -143,73 +160,93 @@ int vdrv_block_set_write_cache(struct vdrv_block *blk, bool on)
     return ops->set_write_cache(blk, on);
 }
 
+int vdrv_block_panic(struct vdrv_block *blk)
+{
+    const struct vdrv_block_ops *ops = ops_of(blk);
+
+    if (ops == NULL)
+        return VDRV_ERR_INVALID;
+    return ops->panic != NULL ? ops->panic(blk) : VDRV_ERR_UNSUPPORTED;
+}
+
 /* ---- Ranges -------------------------------------------------------------- */
 
-/* A range op in pieces of at most `max` blocks. */
-static int run_range(struct vdrv_block *blk, uint32_t op, uint64_t block,
-                     uint64_t nblocks, uint32_t flags, uint64_t max)
+/* The next piece: at most `max` blocks, and none across a boundary in vain. */
+static uint64_t piece(uint64_t block, uint64_t nblocks, uint64_t max,
+                      uint64_t align)
 {
-    const uint64_t total = vdrv_block_num_blocks(blk);
+    uint64_t over;
+
+    if (nblocks <= max)
+        return nblocks;
+    over = align > 1 ? (block + max) % align : 0;
+    return over < max ? max - over : max;
+}
+
+/* A range op in pieces of at most `max` blocks. */
+static int run_range(struct vdrv_block *blk, struct vdrv_block_request *req,
+                     uint64_t max, uint64_t align)
+{
+    uint64_t left = req->nblocks;
+    int err;
 
     if (max == 0)
         return VDRV_ERR_UNSUPPORTED;
-    if (block > total || nblocks > total - block)
-        return VDRV_ERR_INVALID;
-    while (nblocks > 0) {
-        struct vdrv_block_request req;
-        int err;
-
-        memset(&req, 0, sizeof(req));
-        req.op = op;
-        req.flags = flags;
-        req.block = block;
-        req.nblocks = nblocks < max ? nblocks : max;
-        err = vdrv_block_execute(blk, &req);
-        if (err != VDRV_OK)
-            return err;
-        block += req.nblocks;
-        nblocks -= req.nblocks;
+    err = check_range(blk, req->block, left);
+    while (err == VDRV_OK && left > 0) {
+        req->nblocks = piece(req->block, left, max, align);
+        err = vdrv_block_execute(blk, req);
+        req->block += req->nblocks;
+        left -= req->nblocks;
     }
-    return VDRV_OK;
+    return err;
+}
+
+static void range_request(struct vdrv_block_request *req, uint32_t op,
+                          uint64_t block, uint64_t nblocks)
+{
+    memset(req, 0, sizeof(*req));
+    req->op = op;
+    req->block = block;
+    req->nblocks = nblocks;
 }
 
 int vdrv_block_discard(struct vdrv_block *blk, uint64_t block, uint64_t nblocks)
 {
+    struct vdrv_block_request req;
     struct vdrv_block_caps caps;
     const int err = vdrv_block_get_caps(blk, &caps);
 
-    if (err != VDRV_OK)
-        return err;
-    return run_range(blk, VDRV_BLOCK_DISCARD, block, nblocks, 0,
-                     caps.max_discard);
+    range_request(&req, VDRV_BLOCK_DISCARD, block, nblocks);
+    return err != VDRV_OK
+               ? err
+               : run_range(blk, &req, caps.max_discard, caps.discard_align);
 }
 
 int vdrv_block_write_zeroes(struct vdrv_block *blk, uint64_t block,
                             uint64_t nblocks, uint32_t flags)
 {
+    struct vdrv_block_request req;
     struct vdrv_block_caps caps;
     const int err = vdrv_block_get_caps(blk, &caps);
 
-    if (err != VDRV_OK)
-        return err;
-    return run_range(blk, VDRV_BLOCK_WRITE_ZEROES, block, nblocks, flags,
-                     caps.max_write_zeroes);
+    range_request(&req, VDRV_BLOCK_WRITE_ZEROES, block, nblocks);
+    req.flags = flags;
+    return err != VDRV_OK ? err
+                          : run_range(blk, &req, caps.max_write_zeroes, 1);
 }
 
 int vdrv_block_secure_erase(struct vdrv_block *blk, uint64_t block,
                             uint64_t nblocks)
 {
+    struct vdrv_block_request req;
     struct vdrv_block_caps caps;
     const int err = vdrv_block_get_caps(blk, &caps);
 
-    if (err != VDRV_OK)
-        return err;
-    /* Pieces must stay aligned: whole multiples of the alignment. */
-    if (caps.secure_erase_align > 1)
-        caps.max_secure_erase -=
-            caps.max_secure_erase % caps.secure_erase_align;
-    return run_range(blk, VDRV_BLOCK_SECURE_ERASE, block, nblocks, 0,
-                     caps.max_secure_erase);
+    range_request(&req, VDRV_BLOCK_SECURE_ERASE, block, nblocks);
+    return err != VDRV_OK ? err
+                          : run_range(blk, &req, caps.max_secure_erase,
+                                      caps.secure_erase_align);
 }
 
 int vdrv_block_get_id(struct vdrv_block *blk, char id[VDRV_BLOCK_ID_SIZE])

@@ -389,7 +389,7 @@ int vdrv_net_set_rss(struct vdrv_net *net, const struct vdrv_net_rss *rss)
     const struct vdrv_net_ops *ops = ops_of(net);
 
     if (ops == NULL || rss == NULL || (rss->key == NULL && rss->nkey > 0) ||
-        rss->table == NULL || rss->ntable == 0 ||
+        (rss->table == NULL && rss->ntable > 0) ||
         (rss->ntable & (rss->ntable - 1)) != 0)
         return VDRV_ERR_INVALID;
     if (ops->set_rss == NULL)
@@ -407,6 +407,30 @@ int vdrv_net_set_coalescing(struct vdrv_net *net,
     if (ops->set_coalescing == NULL)
         return VDRV_ERR_UNSUPPORTED;
     return ops->set_coalescing(net, set);
+}
+
+int vdrv_net_get_coalescing(struct vdrv_net *net,
+                            struct vdrv_net_coalescing *set)
+{
+    const struct vdrv_net_ops *ops = ops_of(net);
+
+    if (ops == NULL || set == NULL)
+        return VDRV_ERR_INVALID;
+    if (ops->get_coalescing == NULL)
+        return VDRV_ERR_UNSUPPORTED;
+    return ops->get_coalescing(net, set);
+}
+
+int vdrv_net_get_queue_stats(struct vdrv_net *net, uint32_t queue,
+                             struct vdrv_net_queue_stats *out)
+{
+    const struct vdrv_net_ops *ops = ops_of(net);
+
+    if (ops == NULL || out == NULL)
+        return VDRV_ERR_INVALID;
+    if (ops->get_queue_stats == NULL)
+        return VDRV_ERR_UNSUPPORTED;
+    return ops->get_queue_stats(net, queue, out);
 }
 
 /* ---- Copying ------------------------------------------------------------- */

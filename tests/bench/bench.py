@@ -89,7 +89,13 @@ def driver_rows() -> list[Row]:
                 counted("bench_blk", layout, "32", str(REQUESTS)),
                 "instructions", goal, "Rust virtio-drivers (recorded)", rust)
             for layout, goal, rust in (("direct", 175, 230),
-                                       ("indirect", 200, 416))]
+                                       ("indirect", 200, 416))] + [
+        Row(f"ir.net.{way}.{kind}",
+            counted("bench_net", way, kind, "32", str(REQUESTS)),
+            "instructions", goal, "DPDK's virtio (recorded)", dpdk)
+        for way, kind, goal, dpdk in (
+            ("tx", "split", 108, 248), ("tx", "packed", 115, 209),
+            ("rx", "split", 118, 165), ("rx", "packed", 126, 147))]
 
 
 # ---- Memory and its order --------------------------------------------------------

@@ -35,6 +35,7 @@ struct place {
 
 uint64_t bench_features = BENCH_VERSION1 | BENCH_EVENT | BENCH_INDIRECT;
 struct vdrv_queue_area bench_area;
+uint32_t bench_queue;
 uint64_t bench_shared[2];
 
 static uint32_t doorbell, status, ring_size;
@@ -69,7 +70,7 @@ static void write_features(struct vdrv_transport *t, const uint64_t features[2])
 static uint32_t queue_max(struct vdrv_transport *t, uint32_t queue)
 {
     (void)t;
-    return queue == 0 ? ring_size : 0;
+    return queue < 2 ? ring_size : 0;
 }
 
 static int queue_enable(struct vdrv_transport *t, uint32_t queue,
@@ -77,7 +78,8 @@ static int queue_enable(struct vdrv_transport *t, uint32_t queue,
                         struct vdrv_notify *notify)
 {
     (void)t;
-    bench_area = *a;
+    if (queue == bench_queue)
+        bench_area = *a;
     notify->addr = (uintptr_t)&doorbell;
     notify->space = VDRV_SPACE_MEMORY;
     notify->width = 4;

@@ -16,7 +16,10 @@
 /* What the device offers; set it before bench_transport(). */
 extern uint64_t bench_features;
 
-/* Where queue 0 is. */
+/* The queue that is answered, 0 or 1; set it before the driver's init. */
+extern uint32_t bench_queue;
+
+/* Where it is. */
 extern struct vdrv_queue_area bench_area;
 
 /* Where the memory that was allocated last begins and ends. */
@@ -32,7 +35,7 @@ void bench_restart(void);
 extern struct vdrv_hal bench_hal, bench_hal_mapped;
 
 /*
- * Completes all that was published on queue 0, whichever kind it is: writes 0
+ * Completes all that was published on the queue, whichever kind it is: writes 0
  * into the last byte of a chain's last writable segment (a disk's status), and
  * as used length what is writable.  Wants to hear of the next chain.
  */

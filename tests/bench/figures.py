@@ -39,14 +39,14 @@ OF_LINUX = {1: 0.85, 32: 0.55}
 # The gates, and what they may be exceeded by: another C library or linker.
 MARGIN = 1.0
 GATES = {
-    ("split", "direct", 1): (194, 219, 244),
-    ("split", "direct", 32): (104, 129, 154),
-    ("packed", "direct", 1): (217, 236, 258),
-    ("packed", "direct", 32): (98, 117, 139),
-    ("split", "indirect", 1): (220, 278, 317),
-    ("split", "indirect", 32): (130, 188, 227),
-    ("packed", "indirect", 1): (245, 303, 335),
-    ("packed", "indirect", 32): (126, 184, 216),
+    ("split", "direct", 1): (162, 184, 208),
+    ("split", "direct", 32): (98, 120, 144),
+    ("packed", "direct", 1): (180, 198, 219),
+    ("packed", "direct", 32): (98, 116, 137),
+    ("split", "indirect", 1): (162, 185, 206),
+    ("split", "indirect", 32): (98, 121, 142),
+    ("packed", "indirect", 1): (180, 211, 229),
+    ("packed", "indirect", 32): (98, 130, 148),
 }
 
 

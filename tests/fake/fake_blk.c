@@ -4,6 +4,7 @@
  * requirements of 5.2.6.2 say, checks the driver requirements of 5.2.6.1.
  */
 #include "fake_blk.h"
+#include "fake_zones.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,8 @@ void fake_blk_power_cut(struct fake_blk *b, unsigned percent)
 static uint32_t data_segments(const struct blk_req *r)
 {
     uint64_t at = 0, from = r->out_len ? HEADER : r->c->rlen;
-    uint64_t to = r->c->rlen + r->in_len;
+    /* Where an append went is told beside the status: no data. */
+    uint64_t to = r->c->rlen + (r->type == FAKE_BLK_APPEND ? 0 : r->in_len);
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < r->c->nseg; i++) {
@@ -134,6 +136,11 @@ static bool needs(struct blk_req *r, unsigned bit)
     return false;
 }
 
+static bool zoned(const struct fake_blk *b)
+{
+    return b->n_zones && fake_dev_has(&b->dev, FAKE_BLK_F_ZONED);
+}
+
 /* ---- Requests; each returns the status byte ------------------------- */
 
 static uint32_t check_rw(struct blk_req *r, uint64_t len)
@@ -154,12 +161,24 @@ static uint32_t do_in(struct blk_req *r)
 
     if (r->out_len)
         return bad(b, "BLK-44", "a read with data", r->out_len, FAKE_BLK_IOERR);
+    if (!status && zoned(b))
+        status = fake_zones_read(b, r->sector, r->in_len / FAKE_SECTOR);
     if (status)
         return status;
     fake_chain_write(r->c, 0, b->disk + r->sector * FAKE_SECTOR,
                      (size_t)r->in_len);
     b->sectors_read += r->in_len / FAKE_SECTOR;
     return FAKE_BLK_OK;
+}
+
+static void store(struct blk_req *r, uint64_t sector)
+{
+    struct fake_blk *b = r->b;
+
+    fake_chain_read(r->c, HEADER, b->disk + sector * FAKE_SECTOR,
+                    (size_t)r->out_len);
+    wrote(b, sector, r->out_len / FAKE_SECTOR);
+    b->sectors_written += r->out_len / FAKE_SECTOR;
 }
 
 static uint32_t do_out(struct blk_req *r)
@@ -173,13 +192,51 @@ static uint32_t do_out(struct blk_req *r)
     if (r->in_len)
         return bad(b, "BLK-44", "a write wants data", r->in_len,
                    FAKE_BLK_IOERR);
+    if (!status && zoned(b))
+        status = fake_zones_write(b, r->sector, r->out_len / FAKE_SECTOR);
+    if (!status)
+        store(r, r->sector);
+    return status;
+}
+
+/* 5.2.6: the sector it went to, before the status. */
+static uint32_t do_append(struct blk_req *r)
+{
+    struct fake_blk *b = r->b;
+    uint32_t status = check_rw(r, r->out_len);
+    uint64_t at = 0;
+    uint8_t raw[8];
+
+    if (!needs(r, FAKE_BLK_F_ZONED))
+        return FAKE_BLK_UNSUPP;
+    if (b->cfg.read_only)
+        return bad(b, "BLK-15", "append to a read-only disk", r->sector,
+                   FAKE_BLK_IOERR);
+    if (r->in_len != sizeof(raw))
+        return bad(b, "BLK-44", "no room for append_sector", r->in_len,
+                   FAKE_BLK_IOERR);
+    if (!status)
+        status = fake_zones_append(b, r->sector, r->out_len / FAKE_SECTOR, &at);
     if (status)
         return status;
-    fake_chain_read(r->c, HEADER, b->disk + r->sector * FAKE_SECTOR,
-                    (size_t)r->out_len);
-    wrote(b, r->sector, r->out_len / FAKE_SECTOR);
-    b->sectors_written += r->out_len / FAKE_SECTOR;
+    store(r, at);
+    fake_put64(raw, b->append_lie ? b->append_lie : at);
+    fake_chain_write(r->c, 0, raw, sizeof(raw));
     return FAKE_BLK_OK;
+}
+
+static uint32_t do_zone(struct blk_req *r)
+{
+    if (!needs(r, FAKE_BLK_F_ZONED) || !r->b->n_zones)
+        return FAKE_BLK_UNSUPP;
+    if (r->type == FAKE_BLK_REPORT)
+        return fake_zones_report(r->b, r->c, r->sector, r->in_len);
+    if (r->in_len || r->out_len)
+        bad(r->b, "BLK-44", "data in a zone command", r->in_len, 0);
+    if (r->b->cfg.read_only)
+        return bad(r->b, "BLK-15", "zone command, read-only disk", r->type,
+                   FAKE_BLK_IOERR);
+    return fake_zones_manage(r->b, r->type, r->sector);
 }
 
 static uint32_t do_flush(struct blk_req *r)
@@ -259,6 +316,8 @@ static uint32_t do_range(struct blk_req *r, const struct range_rule *rule,
         return bad(b, "BLK-29", "flags of a range", flags, FAKE_BLK_UNSUPP);
     if (!in_range(b, sector, n))
         return bad(b, "BLK-17", "range past the end", sector, FAKE_BLK_IOERR);
+    if (rule->feature == FAKE_BLK_F_SECURE_ERASE && zoned(b))
+        fake_zones_check_erase(b, sector, n);
     if (n > fake_get32(b->dev.config + rule->cfg))
         return bad(b, rule->id, "sectors in a range", n, FAKE_BLK_IOERR);
     memset(b->disk + sector * FAKE_SECTOR, rule->byte, (size_t)n * FAKE_SECTOR);
@@ -306,6 +365,15 @@ static uint32_t execute(struct blk_req *r)
     case FAKE_BLK_WRITE_ZEROES:
     case FAKE_BLK_SECURE_ERASE:
         return do_ranges(r);
+    case FAKE_BLK_APPEND:
+        return do_append(r);
+    case FAKE_BLK_REPORT:
+    case FAKE_BLK_ZONE_OPEN_CMD:
+    case FAKE_BLK_ZONE_CLOSE:
+    case FAKE_BLK_ZONE_FINISH:
+    case FAKE_BLK_ZONE_RESET:
+    case FAKE_BLK_ZONE_RESET_ALL:
+        return do_zone(r);
     default:
         return FAKE_BLK_UNSUPP;
     }
@@ -411,7 +479,7 @@ static bool blk_negotiated(struct fake_dev *d)
     /* 5.2.5.2: the cache starts as FLUSH says. */
     b->writeback = fake_dev_has(d, FAKE_BLK_F_FLUSH);
     d->config[FAKE_BLK_CFG_WRITEBACK] = b->writeback;
-    return true;
+    return fake_zones_negotiated(b);
 }
 
 static void blk_written(struct fake_dev *d, uint32_t off, uint32_t width)
@@ -461,6 +529,8 @@ static void fill_config(struct fake_blk *b)
     limits(p + FAKE_BLK_CFG_ERASE, b);
     fake_put32(p + FAKE_BLK_CFG_ERASE + 8, 1);
     fake_dev_config_allow(&b->dev, FAKE_BLK_CFG_WRITEBACK, 1);
+    if (b->cfg.zoned)
+        fake_zones_init(b);
 }
 
 void fake_blk_resize(struct fake_blk *b, uint64_t sectors)
@@ -495,6 +565,8 @@ static void defaults(struct fake_blk_config *c)
         c->features |= 1ull << FAKE_BLK_F_MQ;
     if (c->read_only)
         c->features |= 1ull << FAKE_BLK_F_RO;
+    if (c->zoned)
+        c->features |= 1ull << FAKE_BLK_F_ZONED;
     if (!c->id)
         c->id = "fake-disk-0123456789";
     c->features &= ~c->without;
@@ -531,6 +603,7 @@ void fake_blk_init(struct fake_blk *b, struct fake *f,
 void fake_blk_fini(struct fake_blk *b)
 {
     fake_dev_fini(&b->dev);
+    free(b->zone);
     free(b->disk);
     free(b->safe);
     free(b->dirty);

@@ -29,6 +29,7 @@ extern "C" {
 #define FAKE_BLK_F_WRITE_ZEROES 14u
 #define FAKE_BLK_F_LIFETIME     15u
 #define FAKE_BLK_F_SECURE_ERASE 16u
+#define FAKE_BLK_F_ZONED        17u
 
 /* Request types. */
 #define FAKE_BLK_IN           0u
@@ -39,12 +40,37 @@ extern "C" {
 #define FAKE_BLK_DISCARD      11u
 #define FAKE_BLK_WRITE_ZEROES 13u
 #define FAKE_BLK_SECURE_ERASE 14u
-#define FAKE_BLK_ANY          UINT32_MAX /* for fake_blk_fault() */
+#define FAKE_BLK_APPEND       15u
+#define FAKE_BLK_REPORT       16u
+/* Commands to zones. */
+#define FAKE_BLK_ZONE_OPEN_CMD  18u
+#define FAKE_BLK_ZONE_CLOSE     20u
+#define FAKE_BLK_ZONE_FINISH    22u
+#define FAKE_BLK_ZONE_RESET     24u
+#define FAKE_BLK_ZONE_RESET_ALL 26u
+#define FAKE_BLK_ANY            UINT32_MAX /* for fake_blk_fault() */
 
 /* Status bytes. */
-#define FAKE_BLK_OK     0u
-#define FAKE_BLK_IOERR  1u
-#define FAKE_BLK_UNSUPP 2u
+#define FAKE_BLK_OK             0u
+#define FAKE_BLK_IOERR          1u
+#define FAKE_BLK_UNSUPP         2u
+#define FAKE_BLK_ZONE_INVALID   3u
+#define FAKE_BLK_ZONE_UNALIGNED 4u
+#define FAKE_BLK_ZONE_OPEN      5u
+#define FAKE_BLK_ZONE_ACTIVE    6u
+
+/* Types and states of zones. */
+#define FAKE_ZONE_CONV    1u
+#define FAKE_ZONE_SWR     2u
+#define FAKE_ZONE_SWP     3u
+#define FAKE_ZONE_NOT_WP  0u
+#define FAKE_ZONE_EMPTY   1u
+#define FAKE_ZONE_IOPEN   2u
+#define FAKE_ZONE_EOPEN   3u
+#define FAKE_ZONE_CLOSED  4u
+#define FAKE_ZONE_RDONLY  13u
+#define FAKE_ZONE_FULL    14u
+#define FAKE_ZONE_OFFLINE 15u
 
 /* Where fields are in configuration space. */
 #define FAKE_BLK_CFG_CAPACITY  0u
@@ -73,7 +99,16 @@ struct fake_blk_config {
     uint32_t range_max; /* sectors in a discard, zero or erase range; 0: 1024 */
     uint32_t ranges;    /* ranges in such a request; 0: 4 */
     bool read_only;     /* offers RO */
-    const char *id;     /* up to 20 bytes; NULL: "fake-disk-0123456789" */
+    /* Zones, all in sectors but the granularity. */
+    bool zoned;                    /* offers ZONED */
+    uint32_t zone_model;           /* 0: none; 1: host-managed; 2: host-aware */
+    uint32_t zone_sectors;         /* of a zone */
+    uint32_t zone_cap;             /* of them writable; 0: all */
+    uint32_t zones_conv;           /* the first ones are conventional */
+    uint32_t max_open, max_active; /* 0: no limit */
+    uint32_t max_append;
+    uint32_t granularity; /* bytes */
+    const char *id;       /* up to 20 bytes; NULL: "fake-disk-0123456789" */
 };
 
 /* What is offered without a choice. */
@@ -95,9 +130,16 @@ struct fake_blk_fault {
     int64_t len;    /* used length; -1: the right one */
 };
 
+struct fake_zone {
+    uint64_t start, cap, wp;
+    uint8_t type, state;
+};
+
 struct fake_blk {
     struct fake_dev dev; /* first */
     struct fake_blk_config cfg;
+    struct fake_zone *zone;
+    uint32_t n_zones;
     uint8_t *disk; /* what reads see */
     uint8_t *safe; /* what survives a power cut */
     uint8_t *dirty;
@@ -110,6 +152,7 @@ struct fake_blk {
     /* ---- Faults ----------------------------------------------------- */
     struct fake_blk_fault fault[FAKE_BLK_FAULTS];
     uint32_t n_faults;
+    uint64_t append_lie; /* not 0: the sector that appends say they went to */
 };
 
 /* `cfg` NULL: all defaults.  Then put it behind a transport. */

@@ -16,12 +16,17 @@ extern "C" {
 /* Feature bits. */
 #define FAKE_NET_F_CSUM          0u
 #define FAKE_NET_F_GUEST_CSUM    1u
+#define FAKE_NET_F_CTRL_OFFLOADS 2u
 #define FAKE_NET_F_MTU           3u
 #define FAKE_NET_F_MAC           5u
 #define FAKE_NET_F_GUEST_TSO4    7u
 #define FAKE_NET_F_GUEST_TSO6    8u
+#define FAKE_NET_F_GUEST_ECN     9u
+#define FAKE_NET_F_GUEST_UFO     10u
 #define FAKE_NET_F_HOST_TSO4     11u
 #define FAKE_NET_F_HOST_TSO6     12u
+#define FAKE_NET_F_HOST_ECN      13u
+#define FAKE_NET_F_HOST_UFO      14u
 #define FAKE_NET_F_MRG_RXBUF     15u
 #define FAKE_NET_F_STATUS        16u
 #define FAKE_NET_F_CTRL_VQ       17u
@@ -31,6 +36,15 @@ extern "C" {
 #define FAKE_NET_F_ANNOUNCE      21u
 #define FAKE_NET_F_MQ            22u
 #define FAKE_NET_F_CTRL_MAC      23u
+#define FAKE_NET_F_DEVICE_STATS  50u
+#define FAKE_NET_F_VQ_NOTF_COAL  52u
+#define FAKE_NET_F_NOTF_COAL     53u
+#define FAKE_NET_F_GUEST_USO4    54u
+#define FAKE_NET_F_GUEST_USO6    55u
+#define FAKE_NET_F_HOST_USO      56u
+#define FAKE_NET_F_HASH_REPORT   57u
+#define FAKE_NET_F_GUEST_HDRLEN  59u
+#define FAKE_NET_F_RSS           60u
 #define FAKE_NET_F_SPEED_DUPLEX  63u
 
 /* Header flags. */
@@ -44,8 +58,26 @@ extern "C" {
 #define FAKE_NET_CFG_MTU    10u
 #define FAKE_NET_CFG_SPEED  12u
 #define FAKE_NET_CFG_DUPLEX 16u
+#define FAKE_NET_CFG_KEY    17u
+#define FAKE_NET_CFG_TABLE  18u
+#define FAKE_NET_CFG_HASHES 20u
 
-#define FAKE_NET_FRAME 65550u /* longest frame */
+#define FAKE_NET_FRAME 65600u /* longest frame */
+
+/* Everything that the control queue is for, but MQ and RSS. */
+#define FAKE_NET_CONTROL                                                       \
+    (1ull << FAKE_NET_F_CTRL_OFFLOADS | 1ull << FAKE_NET_F_DEVICE_STATS |      \
+     1ull << FAKE_NET_F_VQ_NOTF_COAL | 1ull << FAKE_NET_F_NOTF_COAL |          \
+     1ull << FAKE_NET_F_HASH_REPORT)
+
+/* Segmentation, both ways. */
+#define FAKE_NET_GSO                                                           \
+    (1ull << FAKE_NET_F_GUEST_TSO4 | 1ull << FAKE_NET_F_GUEST_TSO6 |           \
+     1ull << FAKE_NET_F_GUEST_ECN | 1ull << FAKE_NET_F_GUEST_UFO |             \
+     1ull << FAKE_NET_F_GUEST_USO4 | 1ull << FAKE_NET_F_GUEST_USO6 |           \
+     1ull << FAKE_NET_F_HOST_TSO4 | 1ull << FAKE_NET_F_HOST_TSO6 |             \
+     1ull << FAKE_NET_F_HOST_ECN | 1ull << FAKE_NET_F_HOST_UFO |               \
+     1ull << FAKE_NET_F_HOST_USO | 1ull << FAKE_NET_F_GUEST_HDRLEN)
 
 #define FAKE_NET_FEATURES                                                      \
     (1ull << FAKE_NET_F_CSUM | 1ull << FAKE_NET_F_GUEST_CSUM |                 \
@@ -58,7 +90,8 @@ extern "C" {
 
 struct fake_net_config {
     uint64_t features;  /* class bits; 0: FAKE_NET_FEATURES */
-    uint64_t without;   /* class bits to leave out of those */
+    uint64_t with;      /* class bits to add to those, */
+    uint64_t without;   /* or to leave out of them */
     uint8_t mac[6];     /* all 0: 52:54:00:12:34:56 */
     uint16_t mtu;       /* 0: 1500 */
     uint32_t pairs;     /* 0: 1; more: offers MQ */
@@ -74,6 +107,19 @@ struct fake_net_meta {
     uint16_t csum_start;
     uint16_t csum_offset;
     uint16_t num_buffers;
+    uint32_t hash; /* with HASH_REPORT */
+    uint16_t hash_report;
+};
+
+/* Receive-side scaling, as the driver set it; `table` 0: it did not. */
+struct fake_net_rss {
+    uint32_t hash_types;
+    uint32_t entries;
+    uint16_t unmatched, tx_pairs;
+    uint16_t table[512];
+    uint8_t key[256];
+    uint8_t key_len;
+    bool hash_only; /* HASH_CONFIG: there is no table */
 };
 
 struct fake_net;
@@ -89,7 +135,7 @@ typedef void (*fake_net_frame_fn)(void *arg, struct fake_net *n, uint32_t pair,
 struct fake_net {
     struct fake_dev dev; /* first */
     struct fake_net_config cfg;
-    uint32_t header; /* bytes, as negotiated: 10 or 12 */
+    uint32_t header; /* bytes, as negotiated: 10, 12 or 20 */
     fake_net_frame_fn on_frame;
     void *on_frame_arg;
     /* ---- Knobs ------------------------------------------------------ */
@@ -99,6 +145,12 @@ struct fake_net {
     int64_t force_len;      /* used length of the first buffer; -1: the truth */
     int ctrl_ack;           /* what the control queue answers; -1: the truth,
                                256: nothing is written */
+    int64_t ctrl_len;       /* used length of an answer (but of
+                               STATS_QUERY's); -1: the truth */
+    bool ctrl_mute;         /* commands are never answered */
+    uint64_t stats_types;   /* what STATS_QUERY tells */
+    uint32_t stats_lie;     /* 1: sizes of 0, 2: of 0xffff, 3: other queues,
+                               4: other types, 5: nothing but the ack */
     /* ---- Last frame sent -------------------------------------------- */
     uint8_t last[FAKE_NET_FRAME];
     size_t last_len;
@@ -115,6 +167,14 @@ struct fake_net {
     uint32_t unicasts, multicasts; /* entries of the address table */
     uint8_t table[64][6];
     uint8_t vlans[512]; /* a bit each */
+    uint64_t offloads;  /* receive features switched on */
+    struct fake_net_rss rss;
+    uint32_t coalesce[FAKE_QUEUES][2];     /* packets, us */
+    uint8_t last_ctrl[2];                  /* class, command */
+    uint32_t pair_frames[FAKE_QUEUES / 2]; /* sent, on each pair */
+    uint32_t ctrl_index;
+    /* Frames served, and how many may be of pairs no longer in use. */
+    uint32_t tx_served[FAKE_QUEUES / 2], tx_limit[FAKE_QUEUES / 2];
     /* ---- Private: receive buffers taken and not used yet, by pair --- */
     struct fake_chain *held[FAKE_QUEUES / 2];
     uint32_t n_held[FAKE_QUEUES / 2];

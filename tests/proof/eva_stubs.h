@@ -24,6 +24,22 @@ int vdrv__queue_notify(struct vdrv_queue *vq)
     return 1;
 }
 
+int vdrv__queue_notify_data(struct vdrv_queue *vq, uint32_t next)
+{
+    (void)next;
+    vq->stats.kicks++;
+    return 1;
+}
+
+/* Whatever it answers, of what is out. */
+uint32_t vdrv__queue_ahead(uint32_t mode, uint32_t n)
+{
+    const uint32_t ahead = any;
+
+    (void)mode;
+    return ahead < n ? ahead : 0;
+}
+
 int vdrv__queue_protocol(struct vdrv_queue *vq, const char *rule)
 {
     (void)rule;

@@ -123,7 +123,7 @@ EVA = {"split 1": [], "split 2": ["ID", "MAX"], "split 8": ["ID"],
 # Where a check is (in one file of these), and what stands in its place when it
 # is taken out.
 CHECKS = {
-    "ID": (SPLIT, "if (unlikely(id > mask))", "if (false)"),
+    "ID": (SPLIT, "if (unlikely(id >= q->size))", "if (false)"),
     "MAX": (SPLIT, "n = n < max ? n : max;", ""),
     "BUFFER": (PACKED, "bad = id >= q->size;", "bad = false;"),
     "BATCH": (PACKED, "n = n < max ? n : max;",

@@ -13,6 +13,17 @@ int vdrv__queue_notify(struct vdrv_queue *)
     return 1;
 }
 
+int vdrv__queue_notify_data(struct vdrv_queue *, uint32_t)
+{
+    doorbells++;
+    return 1;
+}
+
+uint32_t vdrv__queue_ahead(uint32_t, uint32_t)
+{
+    return 0;
+}
+
 int vdrv__queue_protocol(struct vdrv_queue *, const char *)
 {
     return VDRV_ERR_PROTOCOL;

@@ -750,15 +750,32 @@ static bool mix_free(uint64_t block, uint32_t n)
     return true;
 }
 
+/* What has no blocks: beside the others, at any time. */
+static void mix_plan_other(struct mix *m, struct job *j)
+{
+    static const uint32_t ops[] = {VDRV_BLOCK_FLUSH, VDRV_BLOCK_GET_ID,
+                                   VDRV_BLOCK_GET_LIFETIME};
+    uint32_t i = fake_rand(&m->g.f) % 3;
+
+    job_init(j, ops[i], 0);
+    j->req.queue = fake_rand(&m->g.f) % m->queues;
+    j->req.nsegs = i != 0;
+    j->seg[0].len = i == 1 ? 20 : 6;
+    j->req.done = mix_done;
+}
+
 static void mix_plan(struct mix *m, struct job *j, uint32_t n)
 {
+    static const uint32_t ranges[] = {
+        VDRV_BLOCK_WRITE_ZEROES, VDRV_BLOCK_DISCARD, VDRV_BLOCK_SECURE_ERASE};
     uint32_t op = fake_rand(&m->g.f) % 8, cut;
 
     job_init(j, op < 4 ? VDRV_BLOCK_READ : VDRV_BLOCK_WRITE,
              fake_rand(&m->g.f) % (BLOCKS - n));
     if (op == 7)
-        j->req.op = fake_rand(&m->g.f) % 2 ? VDRV_BLOCK_WRITE_ZEROES
-                                           : VDRV_BLOCK_DISCARD;
+        j->req.op = ranges[fake_rand(&m->g.f) % 3];
+    /* A deadline that is kept, now and then. */
+    j->req.timeout_us = fake_rand(&m->g.f) % 4 ? 0 : 1000000000;
     j->req.queue = fake_rand(&m->g.f) % m->queues;
     j->req.user = (void *)(uintptr_t)n;
     j->req.done = mix_done;
@@ -772,6 +789,17 @@ static void mix_plan(struct mix *m, struct job *j, uint32_t n)
     disk_fill(j->data, n * 512, fake_rand(&m->g.f));
 }
 
+/* One block in one segment: the short way through the driver. */
+static void mix_plan_plain(struct mix *m, struct job *j)
+{
+    mix_plan(m, j, 1);
+    j->req.op = fake_rand(&m->g.f) % 2 ? VDRV_BLOCK_READ : VDRV_BLOCK_WRITE;
+    j->req.timeout_us = 0;
+    j->req.nblocks = 0;
+    j->req.nsegs = 1;
+    j->seg[0] = vdrv_seg_in(j->data, 512);
+}
+
 static void mix_submit(struct mix *m, struct job *j)
 {
     uint32_t n = fake_rand(&m->g.f) % 16 + 1;
@@ -780,7 +808,15 @@ static void mix_submit(struct mix *m, struct job *j)
 
     if (n * 512 > sizeof(j->data) || j->done == 0)
         return;
-    mix_plan(m, j, n);
+    if (fake_rand(&m->g.f) % 8 == 0) {
+        mix_plan_other(m, j);
+        n = 0;
+    } else if (fake_rand(&m->g.f) % 4 == 0) {
+        mix_plan_plain(m, j);
+        n = 1;
+    } else {
+        mix_plan(m, j, n);
+    }
     at = reference + j->req.block * 512;
     j->done = 1;
     if (!mix_free(j->req.block, n))
@@ -797,7 +833,8 @@ static void mix_submit(struct mix *m, struct job *j)
     if (j->req.op == VDRV_BLOCK_WRITE)
         memcpy(at, j->data, n * 512);
     else if (j->req.op != VDRV_BLOCK_READ)
-        memset(at, j->req.op == VDRV_BLOCK_DISCARD ? FAKE_BLK_DISCARDED : 0,
+        memset(at,
+               j->req.op == VDRV_BLOCK_WRITE_ZEROES ? 0 : FAKE_BLK_DISCARDED,
                n * 512);
 }
 
@@ -805,6 +842,14 @@ static void mix_poll(struct mix *m)
 {
     for (uint32_t q = 0; q < m->queues; q++)
         CHECK(vdrv_poll(&m->g.blk->dev, q, fake_rand(&m->g.f) % 4) >= 0);
+}
+
+/* Short here; `make soak` says how long there. */
+static unsigned mix_steps(void)
+{
+    const char *more = getenv("SOAK_STEPS");
+
+    return more ? (unsigned)strtoul(more, NULL, 0) : 6000;
 }
 
 static void mix_run(uint32_t mode, uint32_t queues, bool indirect,
@@ -830,7 +875,7 @@ static void mix_run(uint32_t mode, uint32_t queues, bool indirect,
     memcpy(m.g.dev.disk, reference, sizeof(reference));
     for (unsigned i = 0; i < SLOTS; i++)
         jobs[i].done = 1;
-    for (unsigned i = 0; i < 6000 && check_failures == 0; i++) {
+    for (unsigned i = 0; i < mix_steps() && check_failures == 0; i++) {
         m.g.dev.dev.per_step = fake_rand(&m.g.f) % 5 + 1;
         mix_submit(&m, &jobs[fake_rand(&m.g.f) % SLOTS]);
         vdrv_block_kick(m.g.blk, fake_rand(&m.g.f) % queues);

@@ -12,6 +12,7 @@
  *   1, 2  add a chain of one segment, of two
  *   k     kick
  *   o, n  the device takes what is there, and completes its oldest, newest
+ *         (with IN_ORDER, all up to the newest as one batch: 2.7.9, 2.8.8)
  *   r     reap at most two, and arm
  *
  * QUEUE_LENGTH=8 in the environment sets the length of the strings.
@@ -60,7 +61,7 @@ enum hint { ALWAYS, NEVER, NEXT, SECOND };
 enum lie { HONEST, LONG, DEAF_AT_WRAP, WRAPS_LATE, TWICE };
 
 struct setup {
-    bool packed, event, indirect;
+    bool packed, event, indirect, in_order;
     enum lie lie;
     uint32_t size;
     enum hint hint;
@@ -437,7 +438,7 @@ static void op_arm(void)
         MUST(r == (there > 0));
     if (r != 0 || set->arm == VDRV_ARM_OFF)
         return;
-    if (set->arm == VDRV_ARM_LATE)
+    if (set->arm >= VDRV_ARM_LATE)
         w.m.late = highest(&w.m.taken, highest(&w.m.offered, 0));
     w.m.armed = w.m.late == 0 && there == 0;
 }
@@ -458,8 +459,8 @@ static void take_all(void)
     }
 }
 
-/* Writes a used element, and makes it visible. */
-static void put_used(const struct chain *c)
+/* Writes a used element, and makes it visible; it stands for `n` chains. */
+static void put_used(const struct chain *c, uint32_t n)
 {
     const uint32_t at = w.m.done_slots - (set->lie == WRAPS_LATE);
     const uint32_t len = c->len + (set->lie == LONG);
@@ -468,7 +469,7 @@ static void put_used(const struct chain *c)
     if (!set->packed) {
         put(d, 4, c->id);
         put(d + 4, 4, len);
-        put(device_at + 2, 2, w.m.done + 1 + (set->lie == TWICE));
+        put(device_at + 2, 2, w.m.done + n + (set->lie == TWICE));
         return;
     }
     d = desc_at + 16 * (w.m.done_slots % set->size);
@@ -477,21 +478,21 @@ static void put_used(const struct chain *c)
     put(d + 14, 2, at / set->size % 2 == 0 ? 0x8080 : 0);
 }
 
-/* Does the driver want an interrupt for what was just used? */
-static bool interrupting(const struct chain *c)
+/* Does the driver want an interrupt for `n` chains that took `slots`? */
+static bool interrupting(uint32_t n, uint32_t slots)
 {
     const uint32_t off = (uint32_t)get(driver_at, 2);
     const uint32_t flags = (uint32_t)get(driver_at + (set->packed ? 2 : 0), 2);
     const uint32_t place = off % 0x8000 + (off >> 15 ? 0 : set->size);
 
     if (!set->packed && set->event)
-        return get(driver_at + 4 + 2 * set->size, 2) == (uint16_t)w.m.done;
+        return (uint16_t)(get(driver_at + 4 + 2 * set->size, 2) - w.m.done) < n;
     if (flags != 2 || !set->packed) {
         MUST(flags <= 1);
         return flags == 0;
     }
     MUST(set->event && off % 0x8000 < set->size);
-    for (uint32_t i = 0; i < c->slots; i++)
+    for (uint32_t i = 0; i < slots; i++)
         if ((w.m.done_slots + i) % (2 * set->size) == place)
             return true;
     return false;
@@ -524,8 +525,20 @@ static void put_hint(void)
     put(device_at + 2, 2, set->hint < NEXT ? set->hint : 2);
 }
 
+/* No wake-up is lost: at the next one, or once all of them are back. */
+static void check_wake(bool irq)
+{
+    irqs += irq;
+    MUST(!w.m.armed || irq);
+    w.m.armed = 0;
+    if (irq)
+        w.m.late = 0;
+    MUST(w.m.late == 0 || still_out(&w.m.taken) || still_out(&w.m.offered));
+}
+
 static void op_complete(bool newest)
 {
+    uint32_t n = 1, slots = 0;
     struct chain c;
     bool irq;
 
@@ -533,22 +546,24 @@ static void op_complete(bool newest)
     put_hint();
     if (w.m.taken.n == 0)
         return;
-    c = take(&w.m.taken, newest ? w.m.taken.n - 1 : 0);
-    c.len = c.serial % (seg_of(&c, c.nseg - 1).len + 1);
-    put_used(&c);
-    irq = interrupting(&c);
+    if (newest && set->in_order)
+        n = w.m.taken.n;
+    for (uint32_t i = 0; i < n; i++) {
+        c = take(&w.m.taken, newest && !set->in_order ? w.m.taken.n - 1 : 0);
+        /* What a batch skips was used completely. */
+        c.len = seg_of(&c, c.nseg - 1).len;
+        if (i + 1 == n)
+            c.len = c.serial % (c.len + 1);
+        slots += c.slots;
+        append(&w.m.used, c);
+    }
+    put_used(&c, n);
+    irq = interrupting(n, slots);
     if (set->lie == DEAF_AT_WRAP && w.m.done % 65536 == 0)
         irq = false;
-    irqs += irq;
-    w.m.done++;
-    w.m.done_slots += c.slots;
-    append(&w.m.used, c);
-    /* No wake-up is lost: at the next one, or once all of them are back. */
-    MUST(!w.m.armed || irq);
-    w.m.armed = 0;
-    if (irq)
-        w.m.late = 0;
-    MUST(w.m.late == 0 || still_out(&w.m.taken) || still_out(&w.m.offered));
+    w.m.done += n;
+    w.m.done_slots += slots;
+    check_wake(irq);
 }
 
 /* ---- One step ---------------------------------------------------------------------- */
@@ -748,7 +763,9 @@ static void make_queue(void)
     const struct vdrv_queue_config cfg = {
         .indirect = set->indirect ? 2 : 0,
         .vector = VDRV_NO_VECTOR,
-        .packed = set->packed ? &vdrv_queue_packed : NULL,
+        .packed =
+            set->in_order ? &vdrv_queue_packed_in_order : &vdrv_queue_packed,
+        .in_order = &vdrv_queue_split_in_order,
         .work = w.work,
         .work_size = sizeof(w.work),
     };
@@ -759,6 +776,7 @@ static void make_queue(void)
     transport.hal = &hal;
     transport.dma_limit = UINT64_MAX;
     transport.features[0] = (uint64_t)1 << 32 | (uint64_t)set->packed << 34 |
+                            (uint64_t)set->in_order << 35 |
                             (uint64_t)set->event << 29 |
                             (uint64_t)set->indirect << 28;
     MUST(vdrv_queue_init(&w.q, &transport, &cfg) == VDRV_OK);
@@ -797,10 +815,11 @@ static void report(const struct tally *t)
 {
     if (found == NULL)
         return;
-    printf("  %s, size %u, event %d, indirect %d, hint %d, arm %u: after %u "
-           "chains, \"%s\"\n",
-           set->packed ? "packed" : "split", set->size, set->event,
-           set->indirect, set->hint, set->arm, t->start, t->path);
+    printf("  %s%s, size %u, event %d, indirect %d, hint %d, arm %u: after "
+           "%u chains, \"%s\"\n",
+           set->packed ? "packed" : "split", set->in_order ? " in order" : "",
+           set->size, set->event, set->indirect, set->hint, set->arm, t->start,
+           t->path);
     check_fail(__FILE__, __LINE__, found);
     found = NULL;
 }
@@ -818,7 +837,7 @@ static void all_ways(struct setup s, struct tally *t)
     warm_up(&roots, start, 4);
     report(t);
     for (unsigned k = 0; k < 2; k++)
-        for (s.arm = VDRV_ARM_OFF; s.arm <= VDRV_ARM_LATE; s.arm++) {
+        for (s.arm = VDRV_ARM_OFF; s.arm <= VDRV_ARM_EMPTY; s.arm++) {
             s.hint = (s.event ? NEXT : ALWAYS) + k;
             search(&roots, length, t);
             report(t);
@@ -826,7 +845,7 @@ static void all_ways(struct setup s, struct tally *t)
     free(roots.at);
 }
 
-static void all_sizes(bool packed, bool indirect)
+static void all_sizes(bool packed, bool indirect, bool in_order)
 {
     struct tally t = {0};
 
@@ -836,6 +855,7 @@ static void all_sizes(bool packed, bool indirect)
         for (unsigned event = 0; event < 2; event++)
             all_ways((struct setup){.packed = packed,
                                     .indirect = indirect,
+                                    .in_order = in_order,
                                     .event = event == 1,
                                     .size = size},
                      &t);
@@ -846,22 +866,34 @@ static void all_sizes(bool packed, bool indirect)
 
 static void test_split(void)
 {
-    all_sizes(false, false);
+    all_sizes(false, false, false);
 }
 
 static void test_split_indirect(void)
 {
-    all_sizes(false, true);
+    all_sizes(false, true, false);
+}
+
+static void test_split_in_order(void)
+{
+    all_sizes(false, false, true);
+    all_sizes(false, true, true);
 }
 
 static void test_packed(void)
 {
-    all_sizes(true, false);
+    all_sizes(true, false, false);
 }
 
 static void test_packed_indirect(void)
 {
-    all_sizes(true, true);
+    all_sizes(true, true, false);
+}
+
+static void test_packed_in_order(void)
+{
+    all_sizes(true, false, true);
+    all_sizes(true, true, true);
 }
 
 /*
@@ -903,8 +935,10 @@ static const struct check_case cases[] = {
     {"queue_exhaustive_finds_what_is_wrong", test_finds},
     {"queue_exhaustive_split", test_split},
     {"queue_exhaustive_split_indirect", test_split_indirect},
+    {"queue_exhaustive_split_in_order", test_split_in_order},
     {"queue_exhaustive_packed", test_packed},
     {"queue_exhaustive_packed_indirect", test_packed_indirect},
+    {"queue_exhaustive_packed_in_order", test_packed_in_order},
 };
 
 CHECK_MAIN(cases)

@@ -26,7 +26,7 @@
 
 struct mode {
     const char *name;
-    bool packed, event, indirect;
+    bool packed, event, indirect, in_order;
     uint32_t size;
 };
 
@@ -322,7 +322,9 @@ static void take(struct device *d)
 
 /* ---- The device: giving back --------------------------------------------------------- */
 
-static void put_used(struct device *d, const struct taken *k)
+/* It stands for the batch that ends with it, of so many chains and slots. */
+static void put_used(struct device *d, const struct taken *k, uint32_t n,
+                     uint32_t slots)
 {
     const uint32_t len = k->in != NULL ? 8 : 0;
     uint64_t at = d->device + 4 + 8 * (d->used % d->size);
@@ -333,12 +335,12 @@ static void put_used(struct device *d, const struct taken *k)
         /* Both bits as the wrap counter is; the driver looks at one word. */
         PUBLISH(at32(at + 12),
                 k->id | (d->used / d->size % 2 == 0 ? 0x80800000u : 0));
-        d->used += k->slots;
+        d->used += slots;
         return;
     }
     *at32(at) = k->id;
     *at32(at + 4) = len;
-    d->used++;
+    d->used += n;
 }
 
 /* Does the driver wait for something that was used since `old`? */
@@ -358,17 +360,35 @@ static bool interrupting(const struct device *d, uint32_t old)
     return false;
 }
 
-/* Some of what it has, in any order, as one batch. */
+/* The first n of what it has, as one batch of IN_ORDER. */
+static void give_batch(struct device *d, uint32_t n)
+{
+    uint32_t slots = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        slots += d->have[i].slots;
+    put_used(d, &d->have[n - 1], n, slots);
+    d->n -= n;
+    memmove(d->have, d->have + n, d->n * sizeof(d->have[0]));
+}
+
+static void give_any(struct device *d)
+{
+    const uint32_t i = rnd(&d->chance, d->n);
+
+    put_used(d, &d->have[i], 1, d->have[i].slots);
+    d->have[i] = d->have[--d->n];
+}
+
+/* Some of what it has, in any order unless IN_ORDER is. */
 static void give(struct device *d)
 {
-    const uint32_t old = d->used;
+    const uint32_t old = d->used, n = rnd(&d->chance, d->n) + 1;
 
-    for (uint32_t k = rnd(&d->chance, d->n) + 1; k > 0; k--) {
-        const uint32_t i = rnd(&d->chance, d->n);
-
-        put_used(d, &d->have[i]);
-        d->have[i] = d->have[--d->n];
-    }
+    if (m.mode->in_order)
+        give_batch(d, n);
+    for (uint32_t k = 0; k < n && !m.mode->in_order; k++)
+        give_any(d);
     if (!m.mode->packed)
         PUBLISH(at16(d->device + 2), (uint16_t)d->used);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -497,8 +517,7 @@ static void driver(void)
         out = vdrv_queue_outstanding(&m.q);
         if (out == 0 || (out < m.mode->size && rnd(&m.chance, 2) == 0))
             continue;
-        if (vdrv_queue_arm(&m.q, rnd(&m.chance, 2) ? VDRV_ARM_NEXT
-                                                   : VDRV_ARM_LATE) != 0)
+        if (vdrv_queue_arm(&m.q, VDRV_ARM_NEXT + rnd(&m.chance, 4)) != 0)
             continue;
         CHECK(await(&m.interrupt, was));
         CHECK_EQ(vdrv_queue_arm(&m.q, VDRV_ARM_OFF), 0);
@@ -519,7 +538,9 @@ static void begin(const struct mode *mode)
     const struct vdrv_queue_config cfg = {
         .indirect = mode->indirect ? 4 : 0,
         .vector = VDRV_NO_VECTOR,
-        .packed = mode->packed ? &vdrv_queue_packed : NULL,
+        .packed =
+            mode->in_order ? &vdrv_queue_packed_in_order : &vdrv_queue_packed,
+        .in_order = &vdrv_queue_split_in_order,
         .work = m.work,
         .work_size = sizeof(m.work),
     };
@@ -533,6 +554,7 @@ static void begin(const struct mode *mode)
     m.t.hal = &hal;
     m.t.dma_limit = UINT64_MAX;
     m.t.features[0] = (uint64_t)1 << 32 | (uint64_t)mode->packed << 34 |
+                      (uint64_t)mode->in_order << 35 |
                       (uint64_t)mode->event << 29 |
                       (uint64_t)mode->indirect << 28;
     CHECK_EQ(vdrv_queue_init(&m.q, &m.t, &cfg), VDRV_OK);
@@ -560,36 +582,44 @@ static void run(const struct mode *mode)
            m.interrupt.sleeps);
 }
 
-#define RING(packed, size)                                                     \
-    {"flags", packed, false, false, size},                                     \
-        {"event index", packed, true, false, size},                            \
-        {"flags, indirect", packed, false, true, size},                        \
-    {                                                                          \
-        "event index, indirect", packed, true, true, size                      \
-    }
-
-static const struct mode split[] = {RING(false, 8)};
-static const struct mode packed[] = {RING(true, 7)};
-
-static void run_all(const struct mode *mode, size_t n)
+static void run_all(bool packed, bool in_order)
 {
-    for (size_t i = 0; i < n; i++)
-        run(&mode[i]);
+    static const char *const name[] = {
+        "flags", "event index", "flags, indirect", "event index, indirect"};
+
+    for (unsigned i = 0; i < 4; i++) {
+        const struct mode mode = {name[i],    packed,   i % 2 == 1,
+                                  i / 2 == 1, in_order, packed ? 7 : 8};
+
+        run(&mode);
+    }
 }
 
 static void test_split(void)
 {
-    run_all(split, sizeof(split) / sizeof(split[0]));
+    run_all(false, false);
 }
 
 static void test_packed(void)
 {
-    run_all(packed, sizeof(packed) / sizeof(packed[0]));
+    run_all(true, false);
+}
+
+static void test_split_in_order(void)
+{
+    run_all(false, true);
+}
+
+static void test_packed_in_order(void)
+{
+    run_all(true, true);
 }
 
 static const struct check_case cases[] = {
     {"queue_threads_split", test_split},
     {"queue_threads_packed", test_packed},
+    {"queue_threads_split_in_order", test_split_in_order},
+    {"queue_threads_packed_in_order", test_packed_in_order},
 };
 
 CHECK_MAIN(cases)
