@@ -55,7 +55,7 @@ def guest_programs() -> list[list[str]]:
                "--guest"]]
     return proofs + [[sys.executable, str(ROOT / "tests/kernel" / name)]
                      for name in ("boot_test.py", "demo_test.py",
-                                  "screens_test.py")] + booted
+                                  "pair_test.py", "screens_test.py")] + booted
 
 
 def lint_programs() -> list[list[str]]:
@@ -113,10 +113,10 @@ def main() -> int:
                       f"{counts[2]:3} skipped {secs:6.1f} s", flush=True)
                 if counts[1] or args.v:
                     print(text, flush=True)
-                elif counts[2]:
-                    for line in text.splitlines():
-                        if "skipped: " in line:
-                            print(f"    {line}", flush=True)
+                    continue
+                for line in text.splitlines():
+                    if line.startswith("| ") or "skipped: " in line:
+                        print(f"    {line}", flush=True)
                 total = [a + b for a, b in zip(total, counts)]
     print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
     return 1 if total[1] or total[0] == 0 else 0

@@ -322,6 +322,7 @@ static int make_shared(struct vdrv_virtio_blk *blk)
     for (uint32_t i = 0; i < blk->drv.made; i++) {
         struct vdrv_virtio_blk_lane *lane = &blk->lane[i];
 
+        lane->dq = &blk->queue[i];
         lane->shared = blk->shared + at;
         lane->shared_dma = blk->shared_dma + at;
         lane->plain[0] = vdrv_seg_dma(0, sizeof(struct virtio_blk_req));
@@ -395,6 +396,7 @@ static void set_plain(struct vdrv_virtio_blk *blk)
 
     blk->plain_max = caps->max_seg_bytes < caps->max_bytes ? caps->max_seg_bytes
                                                            : caps->max_bytes;
+    blk->block_mask = caps->block_size - 1;
     blk->plain_ops = caps->read_only || caps->zoned != 0 ? 1 : 2;
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     if ((blk->drv.transport->flags & VDRV_TRANSPORT_LEGACY) != 0)
