@@ -88,7 +88,11 @@ struct vdrv_transport_ops {
     int (*config_vector)(struct vdrv_transport *t, uint32_t vector);
     /* Optional: restores bus state after the device lost power. */
     int (*restore)(struct vdrv_transport *t);
-    /* Optional: resets one queue and waits, bounded (2.6.1). */
+    /*
+     * Optional: resets one queue and waits, bounded (2.6.1).  PROTOCOL: never
+     * confirmed, or its queue is still enabled.  UNSUPPORTED: the register is
+     * not there, and nothing was done.
+     */
     int (*queue_reset)(struct vdrv_transport *t, uint32_t queue);
     /*
      * Optional: region `id` of shared memory, checked: it has bytes, does not

@@ -739,6 +739,11 @@ static int blk_start(struct vdrv_device *dev)
     return vdrv_driver_start(&vdrv__blk_of_dev(dev)->drv);
 }
 
+static int blk_reset_queue(struct vdrv_device *dev, uint32_t queue)
+{
+    return vdrv_driver_reset_queue(&vdrv__blk_of_dev(dev)->drv, queue);
+}
+
 static int blk_suspend(struct vdrv_device *dev)
 {
     return vdrv_driver_suspend(&vdrv__blk_of_dev(dev)->drv);
@@ -788,6 +793,7 @@ const struct vdrv_block_ops vdrv__blk_ops = {
             .stop = blk_stop,
             .start = blk_start,
             .refresh = vdrv__blk_refresh,
+            .reset_queue = blk_reset_queue,
             .suspend = blk_suspend,
             .resume = blk_resume,
         },

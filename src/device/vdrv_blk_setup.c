@@ -492,6 +492,7 @@ int vdrv_virtio_blk_init_sized(struct vdrv_virtio_blk *blk,
     err = negotiate(blk, t, cfg);
     if (t->claimed == 0) /* it ended there */
         return err;
+    blk->drv.queue_reset = cfg->queue_reset;
     vdrv_block_setup(&blk->block, &vdrv__blk_ops);
     if (err == VDRV_OK)
         err = bring_up(blk, cfg);

@@ -167,6 +167,8 @@ int vdrv_driver_add_queue(struct vdrv_driver *drv,
     dq->config_seen = 0;
     dq->busy = 0;
     dq->watched = NULL;
+    dq->irq_seen = 0;
+    dq->spurious = 0;
     dq->vq.desc = NULL;
     err = vdrv_queue_init(&dq->vq, drv->transport, cfg);
     if (err == VDRV_ERR_UNSUPPORTED && dq->vq.desc != NULL &&
@@ -459,6 +461,17 @@ static int check_config(struct vdrv_driver *drv, struct vdrv_driver_queue *dq)
     return look_at_health(drv);
 }
 
+/* Has the queue's vector interrupted since it was last asked? */
+static bool was_woken(struct vdrv_driver *drv, struct vdrv_driver_queue *dq)
+{
+    const uint32_t v = drv->use_vectors != 0 ? dq->vq.vector : 0;
+    const uint32_t count = vdrv__counted(&drv->vector[v].queue);
+    const bool woken = count != dq->irq_seen;
+
+    dq->irq_seen = count;
+    return woken;
+}
+
 static void deliver(struct vdrv_driver *drv, uint32_t queue,
                     const struct vdrv_used *used, int n)
 {
@@ -475,6 +488,7 @@ int vdrv_driver_poll(struct vdrv_driver *drv, uint32_t queue, uint32_t budget)
     struct vdrv_used used[BURST];
     struct vdrv_driver_queue *dq;
     uint32_t left, done = 0;
+    bool woken;
     int err = vdrv_driver_check(drv, queue), n;
 
     if (err != VDRV_OK)
@@ -492,6 +506,9 @@ int vdrv_driver_poll(struct vdrv_driver *drv, uint32_t queue, uint32_t budget)
     }
     /* What is out now bounds the work, however fast the device goes on. */
     left = vdrv_queue_outstanding(&dq->vq);
+    if (left > dq->vq.stats.most)
+        dq->vq.stats.most = left;
+    woken = was_woken(drv, dq);
     if (budget != 0 && budget < left)
         left = budget;
     while (left > 0) {
@@ -506,6 +523,7 @@ int vdrv_driver_poll(struct vdrv_driver *drv, uint32_t queue, uint32_t budget)
         if (n < (int)BURST)
             break;
     }
+    dq->spurious += woken && done == 0;
     return (int)done;
 }
 
@@ -576,6 +594,29 @@ static int give_up(struct vdrv_driver *drv, uint32_t queue, int err)
         latch(drv, VDRV_ERR_BAD_STATE, VDRV_DRIVER_FAILED);
     /* Another call's reset was not confirmed.  This one was. */
     return err == VDRV_ERR_STUCK ? VDRV_ERR_ABORTED : err;
+}
+
+int vdrv_driver_reset_queue(struct vdrv_driver *drv, uint32_t queue)
+{
+    struct vdrv_queue *vq;
+    int err = vdrv_driver_check(drv, queue);
+
+    if (err != VDRV_OK)
+        return err;
+    if (drv->queue[queue].busy != 0)
+        return VDRV_ERR_BUSY;
+    if (drv->queue_reset == 0)
+        return VDRV_ERR_UNSUPPORTED;
+    vq = &drv->queue[queue].vq;
+    err = vdrv_queue_reset(vq);
+    if (err == VDRV_ERR_UNSUPPORTED)
+        return err;
+    if (err == VDRV_OK) {
+        drain(drv, queue);
+        err = vdrv_queue_restart(vq);
+    }
+    /* Not let go of, or not taken up again: then all of the device. */
+    return err == VDRV_OK ? err : give_up(drv, queue, err);
 }
 
 void vdrv_driver_rest(struct vdrv_driver *drv, uint32_t queue, uint32_t max_us)

@@ -236,6 +236,11 @@ static int read_config(struct vdrv_driver *drv,
                                  VIRTIO_NET_CFG_SIZE);
 }
 
+int vdrv__net_reset_queue(struct vdrv_device *dev, uint32_t queue)
+{
+    return vdrv_driver_reset_queue(&nic_of_dev(dev)->drv, queue);
+}
+
 /* 5.1.4.2: link, speed and duplex; a new MTU is for the next init. */
 int vdrv__net_refresh(struct vdrv_device *dev, uint32_t *changes)
 {
@@ -734,6 +739,7 @@ int vdrv_virtio_net_init_sized(struct vdrv_virtio_net *nic,
                             MAX_QUEUES, cfg->timeout_us, wanted, required);
     if (err != VDRV_OK)
         return err;
+    nic->drv.queue_reset = cfg->queue_reset;
     vdrv_net_setup(&nic->net, &net_ops);
     err = bring_up(nic, cfg);
     if (nic->control.index != 0)

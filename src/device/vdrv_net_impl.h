@@ -82,6 +82,7 @@ int vdrv__net_start(struct vdrv_device *dev);
 int vdrv__net_suspend(struct vdrv_device *dev);
 int vdrv__net_resume(struct vdrv_device *dev);
 int vdrv__net_refresh(struct vdrv_device *dev, uint32_t *changes);
+int vdrv__net_reset_queue(struct vdrv_device *dev, uint32_t queue);
 int vdrv__net_mac_address(const struct vdrv_net *net, uint8_t mac[6]);
 uint32_t vdrv__net_rx_queue_size(const struct vdrv_net *net);
 uint32_t vdrv__net_tx_queue_size(const struct vdrv_net *net);
@@ -107,6 +108,7 @@ int vdrv__net_kick(struct vdrv_net *net, uint32_t queue);
             .stop = vdrv__net_stop,                                            \
             .start = vdrv__net_start,                                          \
             .refresh = vdrv__net_refresh,                                      \
+            .reset_queue = vdrv__net_reset_queue,                              \
             .suspend = vdrv__net_suspend,                                      \
             .resume = vdrv__net_resume,                                        \
     },                                                                         \

@@ -5,6 +5,7 @@
  * width of each field.
  */
 #include "../core/bytes.h"
+#include "../core/wait.h"
 #include "../spec/virtio_config.h"
 #include "vdrv_mmio_impl.h"
 
@@ -105,6 +106,24 @@ static int mmio_queue_enable(struct vdrv_transport *t, uint32_t queue,
     return VDRV_OK;
 }
 
+/* 2.6.1, 4.2.2.2: over when both QueueReset and QueueReady read 0. */
+static int mmio_queue_reset(struct vdrv_transport *t, uint32_t queue)
+{
+    struct vdrv__wait w;
+
+    vdrv__mmio_put(t, VIRTIO_MMIO_QUEUE_SEL, queue);
+    vdrv__mmio_put(t, VIRTIO_MMIO_QUEUE_RESET, 1);
+    vdrv__wait_begin(&w, t->hal, VDRV__RESET_TIMEOUT);
+    while (vdrv__mmio_get(t, VIRTIO_MMIO_QUEUE_RESET) != 0)
+        if (!vdrv__wait_more(&w))
+            return vdrv__mmio_refuse(
+                t, "the device does not finish the reset of queue", queue);
+    if (vdrv__mmio_get(t, VIRTIO_MMIO_QUEUE_READY) != 0)
+        return vdrv__mmio_refuse(t, "reset, and ready all the same: queue",
+                                 queue);
+    return VDRV_OK;
+}
+
 uint32_t vdrv__mmio_config_read(struct vdrv_transport *t, uint32_t offset,
                                 uint32_t width)
 {
@@ -173,6 +192,7 @@ static const struct vdrv_transport_ops mmio_ops = {
     .config_write = vdrv__mmio_config_write,
     .generation = mmio_generation,
     .irq = vdrv__mmio_irq,
+    .queue_reset = mmio_queue_reset,
     .shared_memory = mmio_shared_memory,
 };
 

@@ -133,7 +133,7 @@ static uint32_t read_device(struct fake_mmio *m, uint64_t off)
     case R_SHM_BASE + 4:
         return read_shm(m, off);
     case R_QUEUE_RESET:
-        return 0; /* a queue reset is immediate here */
+        return selected(m) ? fake_queue_resetting(selected(m)) : 0;
     case R_GENERATION:
         return fake_dev_generation(m->dev);
     case R_DEV_FEATURES_SEL:
@@ -257,7 +257,7 @@ static void write_queue(struct fake_mmio *m, uint64_t off, uint32_t value)
         if (!fake_dev_has(m->dev, FAKE_F_RING_RESET))
             mmio_bad(m, "MMIO-23", "QueueReset was not negotiated", value);
         else if (value == 1)
-            fake_queue_reset(q);
+            fake_queue_ask_reset(q);
         return;
     }
     if (q->ready)

@@ -536,6 +536,16 @@ static size_t oldest_of(const struct fake_dev *d, const struct fake_queue *q)
     return i;
 }
 
+void fake_dev_forget_queue(struct fake_dev *d, struct fake_queue *q)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < d->n_pending; i++)
+        if (d->pending[i].q != q)
+            d->pending[n++] = d->pending[i];
+    d->n_pending = n;
+}
+
 /* Serves the i-th and takes it off the list; the used index comes later. */
 static void complete_one(struct fake_dev *d, size_t i)
 {

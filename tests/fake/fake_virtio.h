@@ -43,6 +43,7 @@ extern "C" {
 #define FAKE_F_IN_ORDER          35u
 #define FAKE_F_ORDER_PLATFORM    36u
 #define FAKE_F_NOTIFICATION_DATA 38u
+#define FAKE_F_NOTIF_CONFIG_DATA 39u
 #define FAKE_F_RING_RESET        40u
 #define FAKE_F_SUSPEND           43u
 
@@ -231,6 +232,8 @@ void fake_dev_config_write(struct fake_dev *d, uint64_t off, uint32_t width,
 struct fake_queue *fake_dev_queue(struct fake_dev *d, uint32_t index);
 /* A queue is enabled with the size and addresses it has. */
 void fake_dev_enable_queue(struct fake_dev *d, struct fake_queue *q);
+/* What is held of this queue is gone: it was reset. */
+void fake_dev_forget_queue(struct fake_dev *d, struct fake_queue *q);
 /* A notification arrived. */
 void fake_dev_kick(struct fake_dev *d, uint32_t index, uint32_t value);
 /* The driver acknowledged ISR bits. */
