@@ -55,12 +55,16 @@ struct vdrv_virtio_blk_config {
     uint8_t require_platform; /* refuse a device without ACCESS_PLATFORM */
     uint8_t no_indirect;
     uint8_t no_event_idx;
+    uint8_t queue_reset; /* vdrv_reset_queue() works, on the device's word:
+                            not for QEMU 7.2, which goes on writing */
+    uint8_t suspend; /* accept VIRTIO_F_SUSPEND, for vdrv_suspend() */
 };
 
 struct vdrv_virtio_blk_slot;
 
 /* Private state of one request queue beside its ring. */
 struct vdrv_virtio_blk_lane {
+    struct vdrv_driver_queue *dq; /* the ring */
     struct vdrv_virtio_blk_slot *slot;
     uint8_t *shared; /* what its slots share with the device */
     uint64_t shared_dma;
@@ -85,10 +89,10 @@ struct vdrv_virtio_blk {
     uint32_t sector_shift; /* sectors in a block, as a power of two */
     uint32_t plain_ops;    /* 2: reads and writes may be plain; 1: reads */
     uint32_t plain_max;    /* bytes of a plain one, at most */
+    uint32_t block_mask;   /* bytes in a block - 1 */
     uint32_t cache_wish;   /* 0: none; 1: through; 2: back */
     uint32_t size[4];      /* num_blocks where 64 bits are read in halves: */
     uint32_t size_turn; /* 2 * (turn % 2) is where it begins, low half first */
-    uint32_t reserved;
     struct vdrv_block_caps caps;
 };
 

@@ -177,6 +177,11 @@ static struct vdrv__blk_shared *shared_of(
     return (struct vdrv__blk_shared *)(void *)(lane->shared + slot->at);
 }
 
+static uint32_t number_of(const struct vdrv_virtio_blk_slot *slot)
+{
+    return slot->at / (uint32_t)sizeof(struct vdrv__blk_shared);
+}
+
 #define SHARED_AT(member) offsetof(struct vdrv__blk_shared, member)
 #define TAIL_STATUS                                                            \
     (SHARED_AT(tail) + offsetof(struct virtio_blk_append_tail, status))
@@ -293,36 +298,51 @@ __attribute__((noinline)) static int submit_any(struct vdrv_virtio_blk *blk,
     }
     if ((kind & VDRV__BLK_TIMED) != 0)
         set_deadline(blk, lane, slot, req->timeout_us);
-    return take_slot(lane, slot, req, kind | (p.append ? VDRV__BLK_ODD : 0));
+    if (req->op >= VDRV_BLOCK_GET_ID)
+        kind |= p.append ? VDRV__BLK_ODD : VDRV__BLK_COUNTED;
+    return take_slot(lane, slot, req, kind);
 }
 
+#if !defined(__OPTIMIZE_SIZE__)
 /*
  * A read or write of one segment that is known to be in order but for its
  * place.  The first segment of lane->plain has its length and flags for ever,
  * and so has the last.
  */
 static inline int submit_plain(struct vdrv_virtio_blk *blk,
-                               struct vdrv_block_request *req, uint32_t op,
-                               uintptr_t kind)
+                               struct vdrv_virtio_blk_lane *lane,
+                               struct vdrv_block_request *req, uintptr_t kind)
 {
-    struct vdrv_virtio_blk_lane *lane = &blk->lane[req->queue];
-    struct vdrv_queue *vq = &blk->queue[req->queue].vq;
+    const uint64_t sector = req->block << blk->sector_shift;
+    const uint32_t op = req->op - 1u;
     struct vdrv_virtio_blk_slot *slot = &lane->slot[lane->free];
     struct vdrv__blk_shared *sh = shared_of(lane, slot);
     const uint64_t dma = lane->shared_dma + slot->at;
+    struct vdrv_queue *vq = &lane->dq->vq;
     int err;
 
     /* Not on a big-endian CPU's legacy device: there plain_ops is 0. */
     sh->header.type = le32(op);
     sh->header.reserved = le32(0);
-    sh->header.sector = le64(req->block << blk->sector_shift);
+    sh->header.sector = le64(sector);
     sh->tail.status = VDRV__BLK_NO_STATUS;
     lane->plain[0].dma = dma;
     lane->plain[1] = req->segs[0];
     lane->plain[2].dma = dma + TAIL_STATUS;
+    /* Taken before it is known that it can be: so less is kept meanwhile. */
+    (void)take_slot(lane, slot, req, kind);
     err = vq->add(vq, lane->plain, 1 + op, 2 - op, slot);
-    return likely(err == VDRV_OK) ? take_slot(lane, slot, req, kind) : err;
+    if (likely(err == VDRV_OK))
+        return VDRV_OK;
+    req->status = err;
+    slot = req->opaque[0];
+    slot->req = NULL;
+    lane = &blk->lane[req->queue];
+    lane->free = number_of(slot);
+    return err;
 }
+
+#endif
 
 _Static_assert(VDRV_BLOCK_READ - 1 == VIRTIO_BLK_T_IN &&
                    VDRV_BLOCK_WRITE - 1 == VIRTIO_BLK_T_OUT,
@@ -331,22 +351,24 @@ _Static_assert(VDRV_BLOCK_READ - 1 == VIRTIO_BLK_T_IN &&
 static inline int submit(struct vdrv_virtio_blk *blk,
                          struct vdrv_block_request *req, uintptr_t kind)
 {
-    const struct vdrv_seg *seg = req->segs;
-    const uint32_t op = req->op - 1u, shift = blk->sector_shift;
+#if !defined(__OPTIMIZE_SIZE__)
+    struct vdrv_virtio_blk_lane *lane;
     uint32_t len;
 
-    if (likely(req->queue < blk->drv.made && op < blk->plain_ops &&
-               req->nsegs == 1 && seg != NULL &&
-               vdrv__counted(&blk->drv.epoch) == blk->queue[req->queue].epoch &&
-               blk->lane[req->queue].free != VDRV__BLK_NO_SLOT)) {
-        len = seg->len;
+    if (likely(req->queue < blk->drv.made && req->nsegs == 1 &&
+               req->op - 1u < blk->plain_ops && req->segs != NULL)) {
+        lane = &blk->lane[req->queue];
+        len = req->segs->len;
         /* A length of 0 is above every maximum here. */
-        if (likely(len - 1 < blk->plain_max &&
-                   (len & (blk->caps.block_size - 1)) == 0 &&
+        if (likely(vdrv__counted(&blk->drv.epoch) == lane->dq->epoch &&
+                   lane->free != VDRV__BLK_NO_SLOT &&
+                   len - 1 < blk->plain_max && (len & blk->block_mask) == 0 &&
                    vdrv__blk_inside(blk, req->block,
-                                    len >> VIRTIO_BLK_SECTOR_SHIFT >> shift)))
-            return submit_plain(blk, req, op, kind);
+                                    len >> VIRTIO_BLK_SECTOR_SHIFT >>
+                                        blk->sector_shift)))
+            return submit_plain(blk, lane, req, kind);
     }
+#endif
     return submit_any(blk, req, kind);
 }
 
@@ -408,12 +430,15 @@ static int judge(struct vdrv_virtio_blk *blk, struct vdrv_block_request *req,
 /* Not a plain one that succeeded. */
 __attribute__((noinline)) static void complete_any(
     struct vdrv_virtio_blk *blk, uint32_t queue,
-    struct vdrv_virtio_blk_slot *slot, struct vdrv_block_request *req, int err)
+    struct vdrv_virtio_blk_slot *slot, struct vdrv_block_request *req,
+    uint32_t len, int err)
 {
     struct vdrv_virtio_blk_lane *lane = &blk->lane[queue];
     const uintptr_t kind = (uintptr_t)req->opaque[1];
     const struct vdrv_hal *hal = blk->drv.hal;
 
+    if ((kind & VDRV__BLK_COUNTED) != 0)
+        req->result = len - (len != 0); /* without the status byte */
     if (err == VDRV_OK)
         err =
             judge(blk, req, shared_of(lane, slot), (uint8_t)req->device_status);
@@ -442,14 +467,13 @@ void vdrv__blk_complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
     const uint8_t status =
         *(const volatile uint8_t *)&shared_of(lane, slot)->tail.status;
 
-    slot->req = NULL;
     slot->next = lane->free;
-    lane->free = slot->at / (uint32_t)sizeof(struct vdrv__blk_shared);
+    lane->free = number_of(slot);
     if (req == NULL) /* forgotten by a call that answered STUCK */
         return;
+    slot->req = NULL;
     if (err == VDRV_OK) {
         req->device_status = status;
-        req->result = len - (len != 0); /* without the status byte */
         if (likely(status == VIRTIO_BLK_S_OK && req->opaque[1] == NULL &&
                    req->done != NULL)) {
             req->status = VDRV_OK;
@@ -457,7 +481,7 @@ void vdrv__blk_complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
             return;
         }
     }
-    complete_any(blk, queue, slot, req, err);
+    complete_any(blk, queue, slot, req, len, err);
 }
 
 void vdrv__blk_free_slots(struct vdrv_virtio_blk_lane *lane, uint32_t n)
@@ -715,6 +739,21 @@ static int blk_start(struct vdrv_device *dev)
     return vdrv_driver_start(&vdrv__blk_of_dev(dev)->drv);
 }
 
+static int blk_reset_queue(struct vdrv_device *dev, uint32_t queue)
+{
+    return vdrv_driver_reset_queue(&vdrv__blk_of_dev(dev)->drv, queue);
+}
+
+static int blk_suspend(struct vdrv_device *dev)
+{
+    return vdrv_driver_suspend(&vdrv__blk_of_dev(dev)->drv);
+}
+
+static int blk_resume(struct vdrv_device *dev)
+{
+    return vdrv_driver_resume(&vdrv__blk_of_dev(dev)->drv);
+}
+
 static uint64_t blk_num_blocks(const struct vdrv_block *block)
 {
     return vdrv__blk_size(vdrv__blk_of(block));
@@ -754,6 +793,9 @@ const struct vdrv_block_ops vdrv__blk_ops = {
             .stop = blk_stop,
             .start = blk_start,
             .refresh = vdrv__blk_refresh,
+            .reset_queue = blk_reset_queue,
+            .suspend = blk_suspend,
+            .resume = blk_resume,
         },
     .num_blocks = blk_num_blocks,
     .block_size = blk_block_size,

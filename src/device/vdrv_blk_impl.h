@@ -13,7 +13,8 @@
 /* What a pending request is, in opaque[1]; 0 is the plain kind. */
 #define VDRV__BLK_BLOCKING 1u /* somebody waits for it */
 #define VDRV__BLK_TIMED    2u /* its slot has a deadline */
-#define VDRV__BLK_ODD      4u /* there is more to do when it comes back */
+#define VDRV__BLK_ODD      4u /* OK says more than that it is done */
+#define VDRV__BLK_COUNTED  8u /* how many bytes came is its result */
 
 struct vdrv_virtio_blk_slot {
     struct vdrv_block_request *req; /* NULL: free, or forgotten */

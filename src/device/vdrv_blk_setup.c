@@ -186,6 +186,8 @@ static void choose_features(const struct vdrv_virtio_blk_config *cfg,
     if (!cfg->no_event_idx)
         wanted[0] |= BIT(VIRTIO_F_EVENT_IDX);
     wanted[0] |= vdrv_queue_features(cfg->packed, cfg->in_order);
+    if (cfg->suspend)
+        wanted[0] |= BIT(VIRTIO_F_SUSPEND);
     required[0] = BIT(VIRTIO_F_VERSION_1);
     required[1] = 0;
     if (cfg->require_platform)
@@ -322,6 +324,7 @@ static int make_shared(struct vdrv_virtio_blk *blk)
     for (uint32_t i = 0; i < blk->drv.made; i++) {
         struct vdrv_virtio_blk_lane *lane = &blk->lane[i];
 
+        lane->dq = &blk->queue[i];
         lane->shared = blk->shared + at;
         lane->shared_dma = blk->shared_dma + at;
         lane->plain[0] = vdrv_seg_dma(0, sizeof(struct virtio_blk_req));
@@ -395,6 +398,7 @@ static void set_plain(struct vdrv_virtio_blk *blk)
 
     blk->plain_max = caps->max_seg_bytes < caps->max_bytes ? caps->max_seg_bytes
                                                            : caps->max_bytes;
+    blk->block_mask = caps->block_size - 1;
     blk->plain_ops = caps->read_only || caps->zoned != 0 ? 1 : 2;
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     if ((blk->drv.transport->flags & VDRV_TRANSPORT_LEGACY) != 0)
@@ -488,6 +492,7 @@ int vdrv_virtio_blk_init_sized(struct vdrv_virtio_blk *blk,
     err = negotiate(blk, t, cfg);
     if (t->claimed == 0) /* it ended there */
         return err;
+    blk->drv.queue_reset = cfg->queue_reset;
     vdrv_block_setup(&blk->block, &vdrv__blk_ops);
     if (err == VDRV_OK)
         err = bring_up(blk, cfg);

@@ -55,7 +55,7 @@ uint32_t vdrv__queue_ahead(uint32_t mode, uint32_t n);
 int vdrv__queue_protocol(struct vdrv_queue *q, const char *rule);
 
 /* The answer when a chain finds no room: INVALID, TOO_BIG or AGAIN. */
-int vdrv__queue_refuse(const struct vdrv_queue *q, uint64_t nsegs);
+int vdrv__queue_refuse(struct vdrv_queue *q, uint64_t nsegs);
 
 /*
  * A length that the fast check refused.  2.7.8.2: a chain without writable

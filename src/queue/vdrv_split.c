@@ -104,13 +104,13 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
         link = slot_at(q, link_at(tail))->link;
         d->addr = le64(r.map.dma);
         d->len = le32(r.map.run);
-        d->link = le32(link | flags);
+        d->link = virtq_desc_link(link | flags);
     }
     if (err != VDRV_OK) {
         unmap_some(q, head, r.count);
         return err;
     }
-    desc_at(q, link_at(tail))->link = le32(flags);
+    desc_at(q, link_at(tail))->link = virtq_desc_link(flags);
     chain = chain_of(tail, r.count);
     if (q->map != NULL)
         chain |= CHAIN_MAPPED;
@@ -140,8 +140,8 @@ ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
     c->link = slot_at(q, at)->link;
     c->total += len;
     c->writable += in ? len : 0;
-    d->link =
-        le32((last ? 0 : (uint32_t)c->link) | (in ? VIRTQ_DESC_F_WRITE : 0));
+    d->link = virtq_desc_link((last ? 0 : (uint32_t)c->link) |
+                              (in ? VIRTQ_DESC_F_WRITE : 0));
     return true;
 }
 
@@ -222,7 +222,7 @@ static inline int record_indirect(struct vdrv_queue *q, size_t head, uint32_t n,
 
     d->addr = le64(q->tables_dma + at * q->indirect);
     d->len = le32(n * (uint32_t)sizeof(*d));
-    d->link = le32(VIRTQ_DESC_F_INDIRECT);
+    d->link = virtq_desc_link(VIRTQ_DESC_F_INDIRECT);
     return record(q, head, chain_of(head, 1) | mapped, slot_at(q, at)->link,
                   writable + 1);
 }
@@ -247,8 +247,8 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
     for (uint32_t k = 0; k < r.count; k++) {
         table[k].addr = le64(map[k].dma);
         table[k].len = le32(map[k].run);
-        table[k].link = le32((k + 1 < r.count ? link_to(k + 1) : 0) |
-                             (k >= r.outs ? VIRTQ_DESC_F_WRITE : 0));
+        table[k].link = virtq_desc_link((k + 1 < r.count ? link_to(k + 1) : 0) |
+                                        (k >= r.outs ? VIRTQ_DESC_F_WRITE : 0));
     }
     offer(q, q->free_at, 1);
     return record_indirect(q, q->free_at, r.count, (uint32_t)r.writable,
@@ -267,7 +267,8 @@ ALWAYS_INLINE bool fill(const struct vdrv_queue *q, const struct vdrv_seg *seg,
         return false;
     c->total += len;
     c->writable += in ? len : 0;
-    d->link = le32((last ? 0 : link_to(k + 1)) | (in ? VIRTQ_DESC_F_WRITE : 0));
+    d->link = virtq_desc_link((last ? 0 : link_to(k + 1)) |
+                              (in ? VIRTQ_DESC_F_WRITE : 0));
     return true;
 }
 

@@ -711,6 +711,31 @@ static void test_panic_at_any_instruction(void)
     }
 }
 
+/* Every slot was taken, and had a deadline: none is, and nobody is late. */
+static void test_panic_beside_full(void)
+{
+    struct disk_opts o = {.drv = {.queue_size = 8}};
+    struct disk_rig g;
+
+    if (!disk_up(&g, &o))
+        return;
+    g.dev.dev.complete = FAKE_COMPLETE_HELD;
+    for (unsigned i = 0; i < 8; i++)
+        CHECK_EQ(vdrv_block_submit(g.blk, job(i, VDRV_BLOCK_READ, i, 1000)),
+                 VDRV_OK);
+    CHECK_EQ(vdrv_block_submit(g.blk, job(8, VDRV_BLOCK_READ, 8, 0)),
+             VDRV_ERR_AGAIN);
+    vdrv_block_kick(g.blk, 0);
+    fake_step(&g.f);
+    g.f.now += 1000000;
+    g.dev.dev.complete = FAKE_COMPLETE_NOW;
+    CHECK_EQ(vdrv_block_panic(g.blk), VDRV_OK);
+    CHECK_EQ(vdrv_poll(&g.blk->dev, 0, 0), 0);
+    disk_works(&g);
+    CHECK_EQ(vdrv_poll(&g.blk->dev, 0, 0), 0);
+    disk_down(&g);
+}
+
 static void test_panic_errors(void)
 {
     struct disk_rig g;
@@ -749,6 +774,7 @@ static const struct check_case cases[] = {
     {"blk_cancel_is_busy", test_cancel},
     {"blk_panic_at_each_point", test_panic_at_each_point},
     {"blk_panic_at_any_instruction", test_panic_at_any_instruction},
+    {"blk_panic_beside_full", test_panic_beside_full},
     {"blk_panic_errors", test_panic_errors},
 };
 
