@@ -559,13 +559,13 @@ static void told_neither(struct stand *s)
 /* A ring of 16: the device takes as many segments as fit into it. */
 static void told_ring_16(struct stand *s)
 {
-    CHECK_EQ(s->drv.queue[0].vq.mask, 15);
+    CHECK_EQ(s->drv.queue[0].vq.size, 16);
     CHECK_EQ(s->caps.max_segs, 14);
 }
 
 static void told_ring_4(struct stand *s)
 {
-    CHECK_EQ(s->drv.queue[0].vq.mask, 3);
+    CHECK_EQ(s->drv.queue[0].vq.size, 4);
     CHECK_EQ(s->caps.max_segs, 2);
 }
 
