@@ -673,10 +673,7 @@ static void test_properties(void)
 {
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const unsigned before = check_failures;
-        struct stand *s;
-        if (getenv("ROW") && strcmp(getenv("ROW"), rows[i].name))
-            continue;
-        s = set_up(&rows[i]);
+        struct stand *s = set_up(&rows[i]);
 
         if (s == NULL && check_skip_why != NULL)
             return;
@@ -690,8 +687,479 @@ static void test_properties(void)
     }
 }
 
+/* ---- A cache that is switched ----------------------------------------------- */
+
+/* QEMU's log: a head, then entries, each a sector and then its data. */
+#define LOG_SECTOR  512u
+#define LOG_FLUSH   1u
+#define LOG_DISCARD 4u
+
+struct entry {
+    uint64_t sector, sectors, flags, bytes;
+};
+
+/* What the log has from `*at` on; moves there. */
+static void log_count(const struct stand *s, size_t *at, uint32_t *writes,
+                      uint32_t *flushes)
+{
+    struct entry e;
+
+    *writes = *flushes = 0;
+    for (;;) {
+        memcpy(&e, s->logged + *at, sizeof(e));
+        if (e.sectors == 0 && e.flags == 0)
+            return;
+        *flushes += (e.flags & LOG_FLUSH) != 0;
+        *writes += e.sectors != 0 && (e.flags & LOG_DISCARD) == 0;
+        *at += LOG_SECTOR;
+        if ((e.flags & LOG_DISCARD) == 0)
+            *at += e.sectors * LOG_SECTOR;
+    }
+}
+
+static int says(struct stand *s, const char *command, const char *what)
+{
+    const char *got = qtest_qmp(&s->m, "{\"execute\":\"%s\"}", command);
+
+    return got != NULL && strstr(got, what) != NULL;
+}
+
+/*
+ * In each mode: what QEMU believes, and how durable it makes three writes.  It
+ * flushes after each that must be; its log leaves out the first of these,
+ * because the write counts as one only after it.
+ */
+static void cache_is(struct stand *s, bool on, size_t *at, bool written)
+{
+    uint8_t *buf = s->lanes[0].jobs[0].buf;
+    uint32_t writes, flushes;
+
+    CHECK_EQ(vdrv_block_set_write_cache(s->blk, on), VDRV_OK);
+    CHECK_EQ(vdrv_block_get_caps(s->blk, &s->caps), VDRV_OK);
+    CHECK_EQ(s->caps.write_cache, on);
+    CHECK(says(s, "query-block",
+               on ? "\"writeback\": true" : "\"writeback\": false"));
+    log_count(s, at, &writes, &flushes);
+    CHECK_EQ(writes, 0);
+    CHECK(on || !written || flushes > 0); /* what was written before */
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK_EQ(vdrv_block_write_block(s->blk, 8 * i, buf, 512), VDRV_OK);
+    log_count(s, at, &writes, &flushes);
+    CHECK_EQ(writes, 3);
+    CHECK_EQ(flushes, on ? 0 : 2);
+}
+
+static void test_cache_switched(void)
+{
+    const struct row row = {.props = "write-cache=on", .log = 1};
+    struct stand *s = set_up(&row);
+    size_t at = LOG_SECTOR;
+
+    if (s == NULL)
+        return;
+    CHECK_EQ(s->caps.write_cache, 1);
+    for (uint32_t i = 0; i < 4; i++)
+        cache_is(s, i & 1, &at, i > 0);
+    CHECK_EQ(vdrv_block_set_write_cache(s->blk, false), VDRV_OK);
+    CHECK_EQ(vdrv_reset(&s->blk->dev), VDRV_OK); /* a restart sets it again */
+    CHECK(says(s, "query-block", "\"writeback\": false"));
+    put_away(s);
+}
+
+/* ---- Space given back ----------------------------------------------------- */
+
+static long long kept(const struct stand *s)
+{
+    struct stat st;
+
+    return fstat(s->image, &st) == 0 ? st.st_blocks : -1;
+}
+
+/* 512-byte blocks of the image that an operation on 1 MiB gives back. */
+static void test_holes(void)
+{
+    const struct row row = {.file = ",discard=unmap"};
+    struct stand *s = set_up(&row);
+    const uint32_t n = (1u << 20) / 512;
+    long long before;
+
+    if (s == NULL)
+        return;
+    before = kept(s);
+    CHECK_EQ(before, IMAGE / 512);
+    CHECK_EQ(vdrv_block_write_zeroes(s->blk, 0, n, 0), VDRV_OK);
+    CHECK_EQ(kept(s), before);
+    CHECK_EQ(vdrv_block_write_zeroes(s->blk, 0, n, VDRV_BLOCK_UNMAP), VDRV_OK);
+    CHECK_EQ(kept(s), before - n);
+    CHECK_EQ(vdrv_block_discard(s->blk, 2 * n, n), VDRV_OK);
+    CHECK_EQ(kept(s), before - 2 * n);
+    CHECK(all_zero(s->file, 1u << 20));
+    CHECK_MEM(s->file + (1u << 20), s->model + (1u << 20), 1u << 20);
+    CHECK_MEM(s->file + (3u << 20), s->model + (3u << 20), 1u << 20);
+    put_away(s);
+}
+
+/* ---- Disks that change size ------------------------------------------------- */
+
+static void resize(struct stand *s, uint32_t bytes)
+{
+    CHECK(qtest_qmp(&s->m,
+                    "{\"execute\":\"block_resize\",\"arguments\":"
+                    "{\"node-name\":\"d0\",\"size\":%u}}",
+                    bytes) != NULL);
+}
+
+struct probe {
+    struct vdrv_block_request req;
+    struct vdrv_seg seg;
+};
+
+/* Requests of one block each; none is kicked. */
+static void send(struct stand *s, struct probe *p, uint32_t n, uint32_t op,
+                 uint64_t first, uint64_t step)
+{
+    memset(p, 0, n * sizeof(*p));
+    for (uint32_t i = 0; i < n; i++) {
+        p[i].seg = vdrv_seg_in(s->lanes[0].jobs[0].buf + 512 * i, 512);
+        p[i].req.op = op;
+        p[i].req.segs = &p[i].seg;
+        p[i].req.nsegs = 1;
+        p[i].req.block = first + i * step;
+        CHECK_EQ(vdrv_block_submit(s->blk, &p[i].req), VDRV_OK);
+    }
+}
+
+/* Until all are done, or the device says that it is not. */
+static int await(struct stand *s, const struct probe *p, uint32_t n)
+{
+    const uint64_t until = qtest_now() + PATIENCE;
+    uint32_t done = 0;
+
+    for (uint32_t k = 0; done < n && qtest_now() < until; k++) {
+        const int got = vdrv_poll(&s->blk->dev, 0, 0);
+
+        if (got < 0)
+            return got;
+        if (got == 0)
+            qtest_pause(k);
+        for (done = 0; done < n && p[done].req.status != VDRV_PENDING;)
+            done++;
+    }
+    return done == n ? VDRV_OK : VDRV_ERR_TIMEOUT;
+}
+
+static uint32_t ended(const struct probe *p, uint32_t n, int status)
+{
+    uint32_t same = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        same += p[i].req.status == status;
+    return same;
+}
+
+/* The device says so by its configuration's interrupt. */
+static void notice(struct stand *s, uint32_t blocks)
+{
+    const uint32_t generation = s->caps.generation;
+    uint32_t changes = 0;
+
+    CHECK(vdrv_irq(&s->blk->dev, 0) & VDRV_CAUSE_CONFIG);
+    CHECK_EQ(vdrv_refresh(&s->blk->dev, &changes), VDRV_OK);
+    CHECK_EQ(changes & VDRV_CHANGE_CAPACITY, VDRV_CHANGE_CAPACITY);
+    CHECK_EQ(vdrv_block_get_caps(s->blk, &s->caps), VDRV_OK);
+    CHECK_EQ(s->caps.num_blocks, blocks);
+    CHECK_EQ(vdrv_block_num_blocks(s->blk), blocks);
+    CHECK_EQ(s->caps.generation, generation + 1);
+}
+
+/* Half of the requests are for what QEMU has just taken away. */
+static void shrink_and_grow(struct stand *s)
+{
+    const uint32_t all = IMAGE / 512, half = all / 2;
+    struct probe p[16];
+
+    send(s, p, 16, VDRV_BLOCK_READ, half - 8 * 16, 16);
+    resize(s, IMAGE / 2);
+    (void)vdrv_block_kick(s->blk, 0);
+    CHECK_EQ(await(s, p, 16), VDRV_OK);
+    CHECK_EQ(ended(p, 8, VDRV_OK), 8);
+    CHECK_EQ(ended(p + 8, 8, VDRV_ERR_IO), 8);
+    notice(s, half);
+    CHECK_EQ(vdrv_block_submit(s->blk, &p[8].req), VDRV_ERR_INVALID);
+    send(s, p, 16, VDRV_BLOCK_READ, 0, 7);
+    (void)vdrv_block_kick(s->blk, 0);
+    resize(s, IMAGE);
+    CHECK_EQ(await(s, p, 16), VDRV_OK);
+    CHECK_EQ(ended(p, 16, VDRV_OK), 16);
+    notice(s, all);
+    send(s, p, 16, VDRV_BLOCK_READ, half, 16);
+    (void)vdrv_block_kick(s->blk, 0);
+    CHECK_EQ(await(s, p, 16), VDRV_OK);
+    CHECK_EQ(ended(p, 16, VDRV_OK), 16);
+}
+
+static void test_resize(void)
+{
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct row row = {.board = i & 1 ? QTEST_MICROVM : QTEST_PC,
+                                .packed = i >> 1 & 1};
+        struct stand *s = set_up(&row);
+
+        if (s == NULL)
+            return;
+        for (uint32_t k = 0; k < 5 && check_failures == 0; k++)
+            shrink_and_grow(s);
+        put_away(s);
+    }
+}
+
+/* ---- Disks that fail -------------------------------------------------------- */
+
+#define FAIL(n, type, more)                                                    \
+    "inject-error." #n ".event=none,inject-error." #n ".iotype=" type          \
+    ",inject-error." #n ".errno=" more
+
+#define REPORT "rerror=report,werror=report,request-merging=off"
+
+/* Sixteen of an op, every 10th block from 0: which of them fails? */
+static void one_fails(struct stand *s, uint32_t op, uint32_t which)
+{
+    struct probe p[16];
+
+    send(s, p, 16, op, 0, 10);
+    (void)vdrv_block_kick(s->blk, 0);
+    CHECK_EQ(await(s, p, 16), VDRV_OK);
+    for (uint32_t i = 0; i < 16; i++) {
+        CHECK_EQ(p[i].req.status, i == which ? VDRV_ERR_IO : VDRV_OK);
+        CHECK_EQ(p[i].req.device_status, i == which ? 1 : 0);
+    }
+}
+
+/* One bad block for reading, one for writing, and no space in a third. */
+static void test_bad_blocks(void)
+{
+    const struct row row = {.props = REPORT,
+                            .disk = "driver=blkdebug,image=f0," FAIL(
+                                0, "read",
+                                "5,inject-error.0.sector=50,inject-error.0."
+                                "once=off") "," FAIL(1, "write",
+                                                     "5,inject-error.1.sector="
+                                                     "70,inject-error.1.once="
+                                                     "off") "," FAIL(2, "write",
+                                                                     "28,"
+                                                                     "inject-"
+                                                                     "error.2."
+                                                                     "sector="
+                                                                     "1000")};
+    struct stand *s = set_up(&row);
+    uint8_t *buf;
+
+    if (s == NULL)
+        return;
+    buf = s->lanes[0].jobs[0].buf;
+    for (uint32_t i = 0; i < 10; i++) {
+        one_fails(s, VDRV_BLOCK_READ, 5);
+        one_fails(s, VDRV_BLOCK_WRITE, 7);
+    }
+    CHECK_MEM(s->file + 70 * 512, s->model + 70 * 512, 512);
+    CHECK_EQ(vdrv_block_read_block(s->blk, 48, buf, 4096), VDRV_ERR_IO);
+    CHECK_EQ(vdrv_block_read_block(s->blk, 70, buf, 512), VDRV_OK);
+    CHECK_MEM(buf, s->model + 70 * 512, 512);
+    CHECK_EQ(vdrv_block_write_block(s->blk, 1000, buf, 512), VDRV_ERR_IO);
+    CHECK_EQ(vdrv_block_write_block(s->blk, 1000, buf, 512), VDRV_OK);
+    CHECK_MEM(s->file + 1000 * 512, buf, 512);
+    put_away(s);
+}
+
+/* A flush that fails says so, once; the disk goes on. */
+static void test_bad_flush(void)
+{
+    const struct row row = {.props = REPORT,
+                            .disk = "driver=blkdebug,image=f0," FAIL(
+                                0, "flush", "5,inject-error.0.once=on")};
+    struct stand *s = set_up(&row);
+    uint8_t *buf;
+
+    if (s == NULL)
+        return;
+    buf = s->lanes[0].jobs[0].buf;
+    CHECK_EQ(vdrv_block_write_block(s->blk, 3, buf, 512), VDRV_OK);
+    CHECK_EQ(vdrv_block_flush(s->blk), VDRV_ERR_IO);
+    CHECK_EQ(vdrv_block_write_block(s->blk, 4, buf, 512), VDRV_OK);
+    CHECK_EQ(vdrv_block_flush(s->blk), VDRV_OK);
+    CHECK_MEM(s->file + 4 * 512, buf, 512);
+    put_away(s);
+}
+
+/* The host stops the machine at an error, mends it, and lets it go on: the
+   request only takes longer. */
+static void test_bad_and_mended(void)
+{
+    const struct row row = {.props = "werror=stop",
+                            .disk = "driver=blkdebug,image=f0," FAIL(
+                                0, "write", "28,inject-error.0.once=on")};
+    struct stand *s = set_up(&row);
+    const uint64_t until = qtest_now() + PATIENCE;
+    struct probe p;
+
+    if (s == NULL)
+        return;
+    send(s, &p, 1, VDRV_BLOCK_WRITE, 9, 1);
+    (void)vdrv_block_kick(s->blk, 0);
+    while (!says(s, "query-status", "\"io-error\"") && qtest_now() < until)
+        continue;
+    CHECK_EQ(vdrv_poll(&s->blk->dev, 0, 0), 0);
+    CHECK_EQ(p.req.status, VDRV_PENDING);
+    CHECK(qtest_qmp(&s->m, "{\"execute\":\"cont\"}") != NULL);
+    CHECK_EQ(await(s, &p, 1), VDRV_OK);
+    CHECK_EQ(p.req.status, VDRV_OK);
+    CHECK_MEM(s->file + 9 * 512, p.seg.ptr, 512);
+    put_away(s);
+}
+
+/* ---- Disks that are slow ------------------------------------------------------ */
+
+/* So many operations a second; 0: as fast as it goes. */
+static void slow_down(struct stand *s, uint32_t iops)
+{
+    CHECK(qtest_qmp(&s->m,
+                    "{\"execute\":\"qom-set\",\"arguments\":{\"path\":"
+                    "\"/objects/tg0\",\"property\":\"limits\",\"value\":"
+                    "{\"iops-total\":%u}}}",
+                    iops) != NULL);
+}
+
+#define SLOW                                                                   \
+    .more = "-object throttle-group,id=tg0",                                   \
+    .disk = "driver=throttle,throttle-group=tg0,file=f0"
+
+/* Every second of them has a deadline, which passes. */
+static void missed(struct stand *s)
+{
+    const uint64_t until = qtest_now() + PATIENCE;
+    struct probe p[12];
+    uint32_t late = 0;
+    int got = 0;
+
+    memset(p, 0, sizeof(p));
+    for (uint32_t i = 0; i < 12; i++) {
+        p[i].seg = vdrv_seg_in(s->lanes[0].jobs[0].buf + 512 * i, 512);
+        p[i].req.op = VDRV_BLOCK_READ;
+        p[i].req.block = 20 * i;
+        p[i].req.segs = &p[i].seg;
+        p[i].req.nsegs = 1;
+        p[i].req.timeout_us = i & 1 ? 100000 : 0;
+        CHECK_EQ(vdrv_block_submit(s->blk, &p[i].req), VDRV_OK);
+    }
+    (void)vdrv_block_kick(s->blk, 0);
+    while (got >= 0 && qtest_now() < until)
+        got = vdrv_poll(&s->blk->dev, 0, 0);
+    CHECK_EQ(got, VDRV_ERR_BAD_STATE);
+    CHECK_EQ(vdrv_reset(&s->blk->dev), VDRV_OK);
+    for (uint32_t i = 0; i < 12; i++) {
+        const int over = i & 1 ? VDRV_ERR_TIMEOUT : VDRV_ERR_ABORTED;
+
+        CHECK(p[i].req.status == VDRV_OK || p[i].req.status == over);
+        late += p[i].req.status == VDRV_ERR_TIMEOUT;
+    }
+    CHECK(late > 0);
+}
+
+/* Deadlines of requests, and the time of blocking calls; each time the disk
+   is reset and goes on. */
+static void test_deadlines(void)
+{
+    const struct row row = {SLOW};
+    struct stand *s = set_up(&row);
+    struct vdrv_block_request req = {.op = VDRV_BLOCK_READ, .nsegs = 1};
+    struct vdrv_seg seg;
+    int err = VDRV_OK;
+
+    if (s == NULL)
+        return;
+    for (uint32_t i = 0; i < 3 && check_failures == 0; i++) {
+        slow_down(s, 1);
+        missed(s);
+        seg = vdrv_seg_in(s->lanes[0].jobs[0].buf, 512);
+        req.segs = &seg;
+        req.timeout_us = 100000;
+        for (uint32_t k = 0; err == VDRV_OK && k < 20; k++)
+            err = vdrv_block_execute(s->blk, &req);
+        CHECK_EQ(err, VDRV_ERR_TIMEOUT);
+        slow_down(s, 0);
+        err = vdrv_block_read_block(s->blk, 0, s->lanes[0].jobs[0].buf, 4096);
+        CHECK_EQ(err, VDRV_OK);
+        CHECK_MEM(s->lanes[0].jobs[0].buf, s->model, 4096);
+    }
+    put_away(s);
+}
+
+/* ---- A kernel that crashed ------------------------------------------------------ */
+
+static uint32_t strayed;
+
+static void stray(struct vdrv_block_request *req)
+{
+    (void)req;
+    strayed++;
+}
+
+static void asleep(void *ctx, struct vdrv_device *dev, uint32_t queue,
+                   uint32_t max_us)
+{
+    (void)ctx;
+    (void)dev;
+    (void)queue;
+    (void)max_us;
+    strayed++;
+}
+
+/* With requests in flight the disk is taken over, and a dump written. */
+static void dump(struct stand *s)
+{
+    static struct probe p[16];
+    uint8_t *buf = s->lanes[0].jobs[7].buf;
+
+    strayed = 0;
+    send(s, p, 16, VDRV_BLOCK_READ, 0, 10);
+    for (uint32_t i = 0; i < 16; i++)
+        p[i].req.done = stray;
+    (void)vdrv_block_kick(s->blk, 0);
+    CHECK_EQ(vdrv_block_panic(s->blk), VDRV_OK);
+    for (uint32_t i = 0; i < JOB_BYTES; i++)
+        buf[i] = (uint8_t)(i * 7 + i / 256);
+    CHECK_EQ(vdrv_block_write_block(s->blk, 4096, buf, JOB_BYTES), VDRV_OK);
+    CHECK_EQ(vdrv_block_flush(s->blk), VDRV_OK);
+    CHECK_MEM(s->file + 4096 * 512, buf, JOB_BYTES);
+    CHECK(says(s, "query-blockstats", "\"flush_operations\": 1"));
+    CHECK_EQ(strayed, 0);
+    CHECK_EQ(ended(p, 16, VDRV_PENDING), 16);
+}
+
+static void test_panic(void)
+{
+    for (uint32_t i = 0; i < 2 * QTEST_BOARDS; i++) {
+        const struct row row = {.board = i / 2, .packed = i & 1};
+        struct stand *s = set_up(&row);
+
+        if (s == NULL)
+            return;
+        s->m.hal.wait = asleep;
+        dump(s);
+        put_away(s);
+    }
+}
+
 static const struct check_case cases[] = {
     {"properties", test_properties},
+    {"cache_switched", test_cache_switched},
+    {"holes", test_holes},
+    {"resize", test_resize},
+    {"bad_blocks", test_bad_blocks},
+    {"bad_flush", test_bad_flush},
+    {"bad_and_mended", test_bad_and_mended},
+    {"deadlines", test_deadlines},
+    {"panic", test_panic},
 };
 
 int main(int argc, char **argv)
