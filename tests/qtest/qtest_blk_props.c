@@ -915,9 +915,11 @@ static void test_resize(void)
 
 /* ---- Disks that fail -------------------------------------------------------- */
 
-#define FAIL(n, type, more)                                                    \
-    "inject-error." #n ".event=none,inject-error." #n ".iotype=" type          \
-    ",inject-error." #n ".errno=" more
+/* The first of a kind fails, and no other. */
+#define ONE_FAILS(type, error)                                                 \
+    "driver=blkdebug,image=f0,inject-error.0.event=none,"                      \
+    "inject-error.0.iotype=" type ",inject-error.0.errno=" error               \
+    ",inject-error.0.once=on"
 
 #define REPORT "rerror=report,werror=report,request-merging=off"
 
@@ -938,19 +940,16 @@ static void one_fails(struct stand *s, uint32_t op, uint32_t which)
 /* One bad block for reading, one for writing, and no space in a third. */
 static void test_bad_blocks(void)
 {
-    const struct row row = {.props = REPORT,
-                            .disk = "driver=blkdebug,image=f0," FAIL(
-                                0, "read",
-                                "5,inject-error.0.sector=50,inject-error.0."
-                                "once=off") "," FAIL(1, "write",
-                                                     "5,inject-error.1.sector="
-                                                     "70,inject-error.1.once="
-                                                     "off") "," FAIL(2, "write",
-                                                                     "28,"
-                                                                     "inject-"
-                                                                     "error.2."
-                                                                     "sector="
-                                                                     "1000")};
+    static const char bad[] =
+        "driver=blkdebug,image=f0,"
+        "inject-error.0.event=none,inject-error.0.iotype=read,"
+        "inject-error.0.sector=50,inject-error.0.errno=5,"
+        "inject-error.1.event=none,inject-error.1.iotype=write,"
+        "inject-error.1.sector=70,inject-error.1.errno=5,"
+        "inject-error.2.event=none,inject-error.2.iotype=write,"
+        "inject-error.2.sector=1000,inject-error.2.errno=28,"
+        "inject-error.2.once=on";
+    const struct row row = {.props = REPORT, .disk = bad};
     struct stand *s = set_up(&row);
     uint8_t *buf;
 
@@ -974,9 +973,7 @@ static void test_bad_blocks(void)
 /* A flush that fails says so, once; the disk goes on. */
 static void test_bad_flush(void)
 {
-    const struct row row = {.props = REPORT,
-                            .disk = "driver=blkdebug,image=f0," FAIL(
-                                0, "flush", "5,inject-error.0.once=on")};
+    const struct row row = {.props = REPORT, .disk = ONE_FAILS("flush", "5")};
     struct stand *s = set_up(&row);
     uint8_t *buf;
 
@@ -996,8 +993,7 @@ static void test_bad_flush(void)
 static void test_bad_and_mended(void)
 {
     const struct row row = {.props = "werror=stop",
-                            .disk = "driver=blkdebug,image=f0," FAIL(
-                                0, "write", "28,inject-error.0.once=on")};
+                            .disk = ONE_FAILS("write", "28")};
     struct stand *s = set_up(&row);
     const uint64_t until = qtest_now() + PATIENCE;
     struct probe p;
