@@ -152,7 +152,7 @@ CPU_GCC_powerpc := powerpc-linux-gnu-gcc
 CPU_GCC_arm := arm-linux-gnueabihf-gcc
 CPU_TESTS := blk blk_faults driver edid fake_dev fdt gpu mmio \
 	mmio_cmdline mmio_legacy msix net pci pci_disk pci_legacy queue \
-	queue_faults
+	queue_doorbell queue_faults
 CPU_OUT := build/cpu
 CPU_CFLAGS := $(filter-out $(SAN),$(HOST_CFLAGS))
 CPU_HAVE := $(foreach c,$(CPUS),$(if $(shell command -v $(CPU_GCC_$c)),$c))
