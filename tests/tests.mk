@@ -122,15 +122,15 @@ $(DEMO_HOST): $(DEMO_HOST_OBJS) $(HOST_LIB_OBJS)
 -include $(DEMO_HOST_OBJS:.o=.d)
 
 # The library on QEMU's devices, driven from out here.
-QTESTS := $(patsubst %,$(HOST_OUT)/%,qtest_blk qtest_net qtest_frames \
-	qtest_gpu qtest_stories)
+QTESTS := $(patsubst %,$(HOST_OUT)/%,qtest_blk qtest_blk_props qtest_net \
+	qtest_frames qtest_gpu qtest_stories)
 QTEST_OBJS := $(patsubst %,$(HOST_OUT)/tests/qtest/%.o,qtest_machine \
 	qtest_memory) $(patsubst ./%.c,$(HOST_OUT)/%.o,$(VDRV_SRCS))
 $(HOST_OUT)/tests/qtest/%.o: HOST_CFLAGS += \
 	$(if $(filter %packed.c,$(VDRV_SRCS)),-DQTEST_PACKED)
 $(QTESTS): $(HOST_OUT)/%: $(HOST_OUT)/tests/qtest/%.o $(QTEST_OBJS)
 	@echo "  LD    $@"
-	$(Q)$(HOST_CC) $(SAN) -o $@ $^ $(QTEST_LIBS_$(@F))
+	$(Q)$(HOST_CC) $(SAN) -o $@ $^ $(QTEST_LIBS_$(@F)) -lpthread
 $(HOST_OUT)/qtest_frames: $(HOST_OUT)/tests/qtest/qtest_wire.o
 $(HOST_OUT)/qtest_stories: $(patsubst %.c,$(HOST_OUT)/%.o,$(DISK_STORIES))
 QTEST_LIBS_qtest_stories := $(DISK_LIBS)
