@@ -291,7 +291,7 @@ $(BENCH_OUT)/bench_peers: $(patsubst %,$(BENCH_OUT)/%.o,bench_ring bench_ours \
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(LIB)
 
 .PHONY: bench
-bench: $(BENCHES) $(BENCH_PEERS)
+bench: $(BENCHES) $(BENCH_PEERS) $(HOST_OUT)/qtest_life
 	$(Q)$(PYTHON) tests/bench/bench.py
 
 # The drivers against devices in other processes, in turns with other drivers.
