@@ -31,8 +31,8 @@ WITH_QEMU = {"test_proofs.py": ["build/test/responder_peer",
              "test_fdt_blobs.py": ["build/test/fdt_slots"]}
 
 # On QEMU's devices; how many operations on each, if not the usual number.
-QTESTS = ("qtest_blk", "qtest_net", "qtest_frames", "qtest_gpu",
-          "qtest_stories")
+QTESTS = ("qtest_blk", "qtest_net", "qtest_frames", "qtest_lwip",
+          "qtest_gpu", "qtest_stories")
 OPERATIONS = os.environ.get("QTEST_OPERATIONS", "")
 
 
