@@ -108,11 +108,15 @@ needs() {
         want /usr/powerpc-linux-gnu/include/stdio.h libc6-dev-powerpc-cross
         want /usr/arm-linux-gnueabihf/include/stdio.h libc6-dev-armhf-cross
         ;;
-    test-qtest | soak)
+    test-qtest)
         needs demo-host
         qemu x86_64
         qemu aarch64
         want /usr/include/lwip/lwip/init.h liblwip-dev
+        ;;
+    soak)
+        needs test-qtest
+        want dpdk-testpmd dpdk-dev
         ;;
     lint)
         needs demo-host
