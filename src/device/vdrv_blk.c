@@ -472,8 +472,8 @@ void vdrv__blk_complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
     if (req == NULL) /* forgotten by a call that answered STUCK */
         return;
     slot->req = NULL;
+    req->device_status = err == VDRV_OK ? status : VDRV__BLK_NO_STATUS;
     if (err == VDRV_OK) {
-        req->device_status = status;
         if (likely(status == VIRTIO_BLK_S_OK && req->opaque[1] == NULL &&
                    req->done != NULL)) {
             req->status = VDRV_OK;
@@ -720,6 +720,10 @@ static int blk_poll(struct vdrv_device *dev, uint32_t queue, uint32_t budget)
     const int done = vdrv_driver_poll(&blk->drv, queue, budget);
 
     if (done < 0 || blk->lane[queue].timed == 0)
+        return done;
+    /* The budget was used up: who is late may be among what was not fetched. */
+    if (budget != 0 && (uint32_t)done == budget &&
+        vdrv_queue_pending(&blk->queue[queue].vq))
         return done;
     return look_at_deadlines(blk, queue, done);
 }

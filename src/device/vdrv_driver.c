@@ -306,12 +306,8 @@ int vdrv_driver_stop(struct vdrv_driver *drv)
 static int restart(struct vdrv_driver *drv)
 {
     struct vdrv_transport *t = drv->transport;
-    int err = VDRV_OK;
+    int err;
 
-    if (t->ops->restore != NULL)
-        err = t->ops->restore(t);
-    if (err != VDRV_OK)
-        return err;
     vdrv_transport_release(t);
     err = vdrv_transport_begin(t, drv->features, drv->features, NULL, 0);
     if (err != VDRV_OK) {
@@ -321,6 +317,14 @@ static int restart(struct vdrv_driver *drv)
     for (uint32_t i = 0; err == VDRV_OK && i < drv->made; i++)
         err = vdrv_queue_restart(&drv->queue[i].vq);
     return err == VDRV_OK ? run(drv) : err;
+}
+
+/* The bus as it was, if the device lost its power; only in [alone] calls. */
+static int restore(struct vdrv_driver *drv)
+{
+    struct vdrv_transport *t = drv->transport;
+
+    return t->ops->restore != NULL ? t->ops->restore(t) : VDRV_OK;
 }
 
 int vdrv_driver_start(struct vdrv_driver *drv)
@@ -336,7 +340,9 @@ int vdrv_driver_start(struct vdrv_driver *drv)
     err = vdrv_driver_stop(drv);
     if (err != VDRV_OK)
         return err;
-    err = restart(drv);
+    err = restore(drv);
+    if (err == VDRV_OK)
+        err = restart(drv);
     if (err != VDRV_OK) {
         err = diagnose(drv->transport, err);
         set_state(drv, VDRV_DRIVER_FAILED);
@@ -407,18 +413,18 @@ int vdrv_driver_seize(struct vdrv_driver *drv)
     if (drv->transport == NULL)
         return VDRV_ERR_BAD_STATE;
     drv->polled = 1;
+    /* Half-made lists are not walked, not by a later stop either: nothing is
+       left to drain. */
     for (uint32_t i = 0; i < drv->made; i++) {
         drv->queue[i].busy = 0;
         drv->queue[i].watched = NULL;
+        drv->queue[i].vq.drained = drv->queue[i].vq.size;
     }
     if (vdrv_transport_reset(drv->transport, 0) == VDRV_ERR_STUCK) {
         latch(drv, VDRV_ERR_STUCK, VDRV_DRIVER_STUCK);
         return VDRV_ERR_STUCK;
     }
     latch(drv, VDRV_ERR_BAD_STATE, VDRV_DRIVER_STOPPED);
-    /* Half-made lists are not walked: nothing is left to drain. */
-    for (uint32_t i = 0; i < drv->made; i++)
-        drv->queue[i].vq.drained = drv->queue[i].vq.size;
     return vdrv_driver_start(drv);
 }
 

@@ -549,9 +549,11 @@ int vdrv_queue_restart(struct vdrv_queue *q)
     size_t part[3];
     uint32_t max;
 
-    /* The device may have shrunk; memory and size here stay as they were. */
+    /* The device may have shrunk; memory and size here stay as they were.  One
+       that cannot be told of them must have just that size. */
     max = t->ops->queue_max(t, q->index);
-    if (max < q->size)
+    if (max < q->size ||
+        (max > q->size && (t->flags & VDRV_TRANSPORT_FIXED_SIZE) != 0))
         return max == 0 ? VDRV_ERR_NO_DEVICE : VDRV_ERR_PROTOCOL;
     (void)q->kind->layout(q->size, part);
     return enable(q, part);

@@ -491,7 +491,10 @@ static void blk_written(struct fake_dev *d, uint32_t off, uint32_t width)
         return;
     if (!fake_dev_has(d, FAKE_BLK_F_CONFIG_WCE) || v > 1)
         bad(b, "BLK-27", "write of writeback", v, 0);
-    b->writeback = v == 1;
+    if (b->cache_stuck)
+        d->config[FAKE_BLK_CFG_WRITEBACK] = b->writeback;
+    else
+        b->writeback = v == 1;
 }
 
 static void blk_read(struct fake_dev *d, uint32_t off, uint32_t width)
