@@ -12,6 +12,7 @@
 #define BENCH_EVENT    (UINT64_C(1) << 29)
 #define BENCH_VERSION1 (UINT64_C(1) << 32)
 #define BENCH_PACKED   (UINT64_C(1) << 34)
+#define BENCH_IN_ORDER (UINT64_C(1) << 35)
 
 /* What the device offers; set it before bench_transport(). */
 extern uint64_t bench_features;
