@@ -24,9 +24,14 @@ static inline uint32_t next_chain(const struct vdrv_queue *q, uint32_t id,
  * How many of the `n` chains from `own` on are a batch that ends with `id`;
  * 0: none is.
  */
-static inline uint32_t batch_of(const struct vdrv_queue *q, uint32_t own,
-                                uint32_t id, uint32_t n)
+static uint32_t batch_of(const struct vdrv_queue *q, uint32_t own, uint32_t id,
+                         uint32_t n)
 {
+    if (q->map == NULL) { /* an id each, and they are in order */
+        const uint32_t k = id >= own ? id - own : id + q->size - own;
+
+        return id < q->size && k < n ? k + 1 : 0;
+    }
     for (uint32_t k = 1; k <= n; k++) {
         if (own == id)
             return k;
@@ -51,27 +56,29 @@ static inline bool begin_batch(struct vdrv_queue *q, uint32_t id, uint32_t len,
 }
 
 /* The chains of a batch, up to `max`: how many. */
-NOINLINE uint32_t take_batch(struct vdrv_queue *q, struct vdrv_used *out,
-                             uint32_t max)
+static inline uint32_t take_batch(struct vdrv_queue *q, struct vdrv_used *out,
+                                  uint32_t max)
 {
     const uint32_t n = q->batch_left < max ? q->batch_left : max;
+    struct vdrv_queue_slot *const slot = q->slot;
     uint32_t own = q->done_at;
+    uint32_t bytes = 0;
 
     for (uint32_t k = 0; k < n; k++) {
-        struct vdrv_queue_slot *s = &q->slot[own];
+        struct vdrv_queue_slot *s = &slot[own];
 
-        if (q->map != NULL)
+        if (unlikely(q->map != NULL))
             vdrv_queue_packed.unmap(q, own);
         out[k].cookie = q->cookie[own];
         out[k].len = s->limit - 1; /* 2.8.8: what is skipped was used up */
         s->limit = 0;
-        q->used_at =
-            advance(q, q->used_at, s->chain / DESC_BYTES, &q->used_tag);
-        own = next_chain(q, own, s->chain);
+        bytes += s->chain & ~CHAIN_MAPPED;
+        own = q->map != NULL ? next_chain(q, own, s->chain) : s->link;
     }
     q->batch_left -= n;
     if (q->batch_left == 0)
         out[n - 1].len = q->batch_len;
+    q->used_at = advance(q, q->used_at, bytes / DESC_BYTES, &q->used_tag);
     q->used_idx = (uint16_t)(q->used_idx + n);
     q->done_at = own;
     return n;
@@ -115,6 +122,7 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
 {
     uint32_t pos = q->used_idx, n = (uint16_t)(q->published - pos), end;
     uint32_t want = q->used_tag, own = q->done_at, tag = 0, len = 0;
+    struct vdrv_queue_slot *const slot = q->slot;
     struct vdrv_used *to = out;
     ptrdiff_t at = q->used_at;
     bool several = false;
@@ -123,7 +131,7 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     if (unlikely(q->batch_left != 0))
         return reap_batches(q, out, 0, n, 0, 0);
     for (end = pos + n; pos != end; pos++, to++) {
-        struct vdrv_queue_slot *s = &q->slot[own];
+        struct vdrv_queue_slot *s = &slot[own];
 
         if (!look(q, at, want, &tag, &len))
             break;

@@ -14,23 +14,23 @@
 #include "../core/barrier.h"
 #include "vdrv_split_impl.h"
 
-/* Where the next chain begins: after this one's last descriptor. */
+/* The head of the next chain: after this one's last descriptor. */
 static inline uint32_t next_chain(const struct vdrv_queue *q, uint32_t chain)
 {
-    return ((chain >> 12) + AT(1)) & AT(q->mask); /* as chain_tail() */
+    return ((chain >> 16) + 1) & q->mask; /* CHAIN_MAPPED falls out */
 }
 
 /*
- * How many of the `n` chains from `at` on are a batch that ends with head
- * `id`; 0: none is.
+ * How many of the `n` chains from `head` on are a batch that ends with `id`;
+ * 0: none is.
  */
-static inline uint32_t batch_of(const struct vdrv_queue *q, uint32_t at,
+static inline uint32_t batch_of(const struct vdrv_queue *q, uint32_t head,
                                 uint32_t id, uint32_t n)
 {
     for (uint32_t k = 1; k <= n; k++) {
-        if (NUMBER(at) == id)
+        if (head == id)
             return k;
-        at = next_chain(q, slot_at(q, at)->chain);
+        head = next_chain(q, q->slot[head].chain);
     }
     return 0;
 }
@@ -51,38 +51,34 @@ static inline bool begin_batch(struct vdrv_queue *q, uint32_t id, uint32_t len,
 }
 
 /* The chains of a batch, up to `max`: how many. */
-NOINLINE uint32_t take_batch(struct vdrv_queue *q, struct vdrv_used *out,
-                             uint32_t max)
+static inline uint32_t take_batch(struct vdrv_queue *q, struct vdrv_used *out,
+                                  uint32_t max)
 {
     const uint32_t n = q->batch_left < max ? q->batch_left : max;
-    uint32_t at = q->done_at, chains = 0;
+    struct vdrv_queue_slot *const slot = q->slot;
+    uint32_t head = q->done_at, chains = 0;
 
+    for (uint32_t k = 0; q->map != NULL && k < n; k++) {
+        vdrv_queue_split.unmap(q, head);
+        head = next_chain(q, slot[head].chain);
+    }
+    head = q->done_at;
     for (uint32_t k = 0; k < n; k++) {
-        struct vdrv_queue_slot *s = slot_at(q, at);
+        struct vdrv_queue_slot *s = &slot[head];
 
-        if (q->map != NULL)
-            vdrv_queue_split.unmap(q, NUMBER(at));
-        out[k].cookie = q->cookie[NUMBER(at)];
+        out[k].cookie = q->cookie[head];
         out[k].len = s->limit - 1; /* 2.7.9: what is skipped was used up */
         s->limit = 0;
         chains += s->chain;
-        at = next_chain(q, s->chain);
+        head = next_chain(q, s->chain);
     }
     q->batch_left -= n;
     if (q->batch_left == 0)
         out[n - 1].len = q->batch_len;
     q->nfree += chain_count(chains);
     q->used_idx = (uint16_t)(q->used_idx + n);
-    q->done_at = at;
+    q->done_at = head;
     return n;
-}
-
-ALWAYS_INLINE const struct virtq_used_elem *used_at(const struct vdrv_queue *q,
-                                                    uint32_t pos)
-{
-    const struct virtq_used *used = q->device;
-
-    return &used->ring[pos & q->mask];
 }
 
 /*
@@ -93,6 +89,8 @@ ALWAYS_INLINE const struct virtq_used_elem *used_at(const struct vdrv_queue *q,
 NOINLINE int reap_batches(struct vdrv_queue *q, struct vdrv_used *out,
                           uint32_t done, uint32_t want, uint32_t n, uint32_t id)
 {
+    const struct virtq_used *used = q->device;
+    const struct virtq_used_elem *e;
     uint32_t len = q->batch_len;
 
     for (;;) {
@@ -101,8 +99,9 @@ NOINLINE int reap_batches(struct vdrv_queue *q, struct vdrv_used *out,
         done += take_batch(q, out + done, want - done);
         if (done == want)
             return (int)done;
-        id = shared_load32(&used_at(q, q->used_idx)->id);
-        len = shared_load32(&used_at(q, q->used_idx)->len);
+        e = &used->ring[q->used_idx & q->mask];
+        id = shared_load32(&e->id);
+        len = shared_load32(&e->len);
     }
 }
 
@@ -112,7 +111,7 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
 {
     const struct virtq_used *used = q->device;
     const uint16_t idx = shared_consume16(&used->idx); /* 2.7.14 */
-    uint32_t pos = q->used_idx, at = q->done_at, chains = 0, id = 0, end;
+    uint32_t pos = q->used_idx, head = q->done_at, chains = 0, id = 0, end;
     const uint32_t n = (uint16_t)(idx - pos), want = n < max ? n : max;
     struct vdrv_used *to = out;
 
@@ -123,27 +122,27 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     if (unlikely(q->batch_left != 0))
         return reap_batches(q, out, 0, want, n, 0);
     for (end = pos + want; pos != end; pos++, to++) {
-        const struct virtq_used_elem *e = used_at(q, pos);
-        struct vdrv_queue_slot *s = slot_at(q, at);
+        const struct virtq_used_elem *e = &used->ring[pos & q->mask];
+        struct vdrv_queue_slot *s = &q->slot[head];
         uint32_t len;
 
         id = shared_load32(&e->id);
         len = shared_load32(&e->len);
-        if (unlikely(id != NUMBER(at)) || unlikely(len >= s->limit)) {
+        if (unlikely(id != head) || unlikely(len >= s->limit)) {
             q->batch_len = len;
             break;
         }
         if (mapped)
-            vdrv_queue_split.unmap(q, NUMBER(at));
-        to->cookie = q->cookie[NUMBER(at)];
+            vdrv_queue_split.unmap(q, head);
+        to->cookie = q->cookie[head];
         to->len = len;
         s->limit = 0;
         chains += s->chain;
-        at = next_chain(q, s->chain);
+        head = next_chain(q, s->chain);
     }
     end = (uint16_t)(pos - q->used_idx);
     q->used_idx = (uint16_t)pos;
-    q->done_at = at;
+    q->done_at = head;
     q->nfree += chain_count(chains); /* they add up to no more than size */
     return likely(end == want) ? (int)want
                                : reap_batches(q, out, end, want, n, id);

@@ -19,6 +19,8 @@ extern uint64_t bench_features;
 
 /* The queue that is answered, 0 or 1; set it before the driver's init. */
 extern uint32_t bench_queue;
+/* One used element for all of a batch, as IN_ORDER allows. */
+extern bool bench_merge;
 
 /* Where it is. */
 extern struct vdrv_queue_area bench_area;

@@ -84,6 +84,7 @@ static void *make(const struct bench_case *c)
                      (c->event ? BENCH_EVENT : 0) |
                      (c->indirect ? BENCH_INDIRECT : 0) |
                      (c->in_order ? BENCH_IN_ORDER : 0);
+    bench_merge = c->merged;
     bench_transport(&transport, 0, c->size);
     if (c->mapped)
         transport.hal = &bench_hal_mapped;
