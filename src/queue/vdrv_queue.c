@@ -130,12 +130,41 @@ static int broken_reap(struct vdrv_queue *q, struct vdrv_used *out,
     return q->error;
 }
 
+#if !defined(__OPTIMIZE_SIZE__)
+static int add_framed(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                      uint32_t nout, uint64_t dma, void *cookie)
+{
+    struct vdrv_seg chain[3];
+
+    chain[0] = vdrv_seg_dma(dma, q->frame.head);
+    chain[1] = *seg;
+    chain[2] = vdrv_seg_dma(dma + q->frame.tail_at, q->frame.tail);
+    return q->add(q, chain, nout, 3 - nout, cookie);
+}
+
+int vdrv__queue_framed_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                          uint64_t dma, void *cookie)
+{
+    return add_framed(q, seg, 1, dma, cookie);
+}
+
+int vdrv__queue_framed_out(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                           uint64_t dma, void *cookie)
+{
+    return add_framed(q, seg, 2, dma, cookie);
+}
+#endif
+
 void vdrv_queue_break(struct vdrv_queue *q, int err)
 {
     if (q->error == VDRV_OK)
         q->error = err;
     q->nfree = 0;
     q->add = broken_add;
+#if !defined(__OPTIMIZE_SIZE__)
+    q->framed[0] = vdrv__queue_framed_in;
+    q->framed[1] = vdrv__queue_framed_out;
+#endif
     q->kick = broken_kick;
     q->reap = broken_reap;
 }
@@ -503,6 +532,7 @@ int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
     q->size = (uint32_t)err;
     q->index = cfg->index;
     q->vector = cfg->vector;
+    q->frame = cfg->frame;
     q->max_chain = q->size;
     if (cfg->max_chain != 0 && cfg->max_chain < q->size)
         q->max_chain = cfg->max_chain;
