@@ -19,6 +19,7 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	device/vdrv_blk_setup.c \
 	device/vdrv_blk_zones.c \
 	device/vdrv_driver.c \
+	device/vdrv_driver_dump.c \
 	device/vdrv_edid.c \
 	device/vdrv_gpu.c \
 	device/vdrv_gpu_cmd.c \
@@ -32,6 +33,7 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	queue/vdrv_packed.c \
 	queue/vdrv_packed_in_order.c \
 	queue/vdrv_queue.c \
+	queue/vdrv_queue_dump.c \
 	queue/vdrv_split.c \
 	queue/vdrv_split_in_order.c \
 	queue/vdrv_split_legacy.c \
@@ -42,7 +44,9 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	trait/vdrv_display_rect.c \
 	trait/vdrv_net.c \
 	trait/vdrv_net_pool.c \
+	transport/vdrv_fdt.c \
 	transport/vdrv_mmio.c \
+	transport/vdrv_mmio_cmdline.c \
 	transport/vdrv_mmio_legacy.c \
 	transport/vdrv_msix.c \
 	transport/vdrv_pci.c \

@@ -173,6 +173,10 @@ struct vdrv_base_ops {
     int (*stop)(struct vdrv_device *dev);
     int (*start)(struct vdrv_device *dev);
     int (*refresh)(struct vdrv_device *dev, uint32_t *changes);
+    /* Optional. */
+    int (*reset_queue)(struct vdrv_device *dev, uint32_t queue);
+    int (*suspend)(struct vdrv_device *dev);
+    int (*resume)(struct vdrv_device *dev);
 };
 
 /* The first member of every device object. */
@@ -243,6 +247,29 @@ int vdrv_start(struct vdrv_device *dev);
 int vdrv_reset(struct vdrv_device *dev);
 
 /*
+ * Brings the device to rest without a reset, when its configuration asked for
+ * that (`suspend`) and the device can: it works on nothing, writes no memory
+ * and interrupts nobody.  What it was working on it has finished before; what
+ * it had not looked at stays its own, with all its memory.  Until vdrv_resume()
+ * every call of a queue answers BAD_STATE, and no request ends: what was
+ * finished comes back by the first poll afterwards.  OK when it rests already.
+ * vdrv_stop() works as ever, and vdrv_start() starts it anew (for a device that
+ * lost its power meanwhile), with all requests ABORTED.
+ * UNSUPPORTED: not negotiated, or no driver op.  TIMEOUT: it did not come to
+ * rest in time, and was stopped: all memory is back.  STUCK: nor did it
+ * confirm that.  BAD_STATE: not running, or it asks for a reset instead.
+ * NO_DEVICE.  BUSY: called from a callback.  PROTOCOL and others as latched.
+ * [alone]
+ */
+int vdrv_suspend(struct vdrv_device *dev);
+
+/*
+ * The end of it: the device goes on where it was.  OK when it runs already.
+ * Errors as for vdrv_suspend(). [alone]
+ */
+int vdrv_resume(struct vdrv_device *dev);
+
+/*
  * After VDRV_CAUSE_CONFIG (or whenever): reads the device's configuration
  * again and tells in `*changes` (may be NULL) what is new, as VDRV_CHANGE_*.
  * In-flight requests are not disturbed.  AGAIN: the configuration keeps
@@ -250,6 +277,19 @@ int vdrv_reset(struct vdrv_device *dev);
  * One caller at a time. [wait]
  */
 int vdrv_refresh(struct vdrv_device *dev, uint32_t *changes);
+
+/*
+ * Takes what is out on one queue back, while the others run: resets that queue
+ * at the device, ends its requests with ABORTED (releases its net buffers), and
+ * enables it again.  UNSUPPORTED: the driver's configuration does not say
+ * queue_reset, or the device cannot; nothing was done.  BUSY: called from a
+ * callback of this queue.  PROTOCOL, NO_DEVICE: the device did not confirm it,
+ * so the whole device was reset; the requests of this queue ended, the others
+ * learn of it as from a blocking call's TIMEOUT.  STUCK: that was not confirmed
+ * either.  INVALID: no such queue.  Others as latched.  One caller of it a
+ * device, being the queue's caller, too. [wait]
+ */
+int vdrv_reset_queue(struct vdrv_device *dev, uint32_t queue);
 
 #ifdef __cplusplus
 }

@@ -40,11 +40,12 @@ struct vdrv_driver_class {
                       const struct vdrv_used *used, uint32_t n);
 };
 
-#define VDRV_DRIVER_STOPPED 0u /* reset; nothing is the device's */
-#define VDRV_DRIVER_RUNNING 1u
-#define VDRV_DRIVER_FAILED  2u /* latched an error; memory is the device's */
-#define VDRV_DRIVER_HALTED  3u /* latched an error; the device was reset */
-#define VDRV_DRIVER_STUCK   4u /* it does not reset; memory is the device's */
+#define VDRV_DRIVER_STOPPED   0u /* reset; nothing is the device's */
+#define VDRV_DRIVER_RUNNING   1u
+#define VDRV_DRIVER_FAILED    2u /* latched an error; memory is the device's */
+#define VDRV_DRIVER_HALTED    3u /* latched an error; the device was reset */
+#define VDRV_DRIVER_STUCK     4u /* it does not reset; memory is the device's */
+#define VDRV_DRIVER_SUSPENDED 5u /* what was out is the device's, at rest */
 
 struct vdrv_driver_queue {
     struct vdrv_queue vq;
@@ -52,6 +53,16 @@ struct vdrv_driver_queue {
     uint32_t config_seen;   /* config interrupts its poller has looked into */
     uint32_t busy;          /* callbacks are running */
     const int32_t *watched; /* the status its poller waits for, itself */
+    uint32_t irq_seen;      /* interrupts of its vector, at the last poll */
+    uint32_t spurious;      /* polls after an interrupt that found nothing */
+};
+
+/* Counters of a queue; they wrap. */
+struct vdrv_driver_stats {
+    struct vdrv_queue_stats ring;
+    uint32_t interrupts; /* of the queue's vector, which others may share */
+    uint32_t spurious;   /* of these, by the time of a poll, brought nothing to
+                            this queue; receive queues are not polled */
 };
 
 /* Event counters of one interrupt vector; irq is their only writer. */
@@ -80,6 +91,7 @@ struct vdrv_driver {
     uint64_t features[2];
     uint32_t use_vectors; /* 0: a line */
     uint32_t mixed;       /* vector 0 is not the configuration's alone */
+    uint32_t queue_reset; /* the device's word for a queue's reset counts */
     struct vdrv_driver_vector line;
 };
 
@@ -161,6 +173,12 @@ int vdrv_driver_start(struct vdrv_driver *drv);
 void vdrv_driver_identify(const struct vdrv_driver *drv, const char *name,
                           uint32_t type, struct vdrv_identity *out);
 /*
+ * As vdrv_suspend() and vdrv_resume().  A driver's choice to offer them is
+ * VIRTIO_F_SUSPEND among its `wanted` features. [alone]
+ */
+int vdrv_driver_suspend(struct vdrv_driver *drv);
+int vdrv_driver_resume(struct vdrv_driver *drv);
+/*
  * Starts the device anew whatever this driver was in the middle of, for a
  * kernel that has stopped for good.  No request ends and no callback runs,
  * nothing is unmapped, and from now on all waiting is polling.  The class has
@@ -187,6 +205,14 @@ int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue);
 void vdrv_driver_finish(struct vdrv_driver *drv, uint32_t queue,
                         int32_t *status, int err, bool blocking);
 
+/*
+ * The counters of a queue (all 0 when there is no such), and all that
+ * vdrv_queue_dump() logs of every queue.  Linked only when called. [queue]
+ */
+void vdrv_driver_get_stats(const struct vdrv_driver *drv, uint32_t queue,
+                           struct vdrv_driver_stats *out);
+void vdrv_driver_dump(const struct vdrv_driver *drv);
+
 /* Latches `err` and ends the service of all queues. [queue] */
 void vdrv_driver_fail(struct vdrv_driver *drv, int err);
 
@@ -196,6 +222,9 @@ void vdrv_driver_fail(struct vdrv_driver *drv, int err);
  * be looked at again: the caller's lock may have been dropped. [wait]
  */
 void vdrv_driver_rest(struct vdrv_driver *drv, uint32_t queue, uint32_t max_us);
+
+/* vdrv_reset_queue(). [wait] */
+int vdrv_driver_reset_queue(struct vdrv_driver *drv, uint32_t queue);
 
 /*
  * Waits until `*status` is no longer VDRV_PENDING, polling `queue`, for at

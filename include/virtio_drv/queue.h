@@ -40,6 +40,10 @@ struct vdrv_queue_stats {
     uint32_t suppressed; /* not sent, because the device wanted none */
     uint32_t bad_len;    /* wrong lengths that do no harm */
     uint32_t errors;     /* rules broken by the device */
+    uint32_t completions;
+    uint32_t full; /* chains that found no room: AGAIN */
+    uint32_t most; /* chains out at once, as seen when one found no room, in
+                      arm, in vdrv_poll(), and now */
 };
 
 struct vdrv_queue;
@@ -262,6 +266,20 @@ void vdrv_queue_fini(struct vdrv_queue *q);
 int vdrv_queue_restart(struct vdrv_queue *q);
 
 /*
+ * Resets this one queue at the device (RING_RESET, 2.6.1) and waits, at most
+ * 2 s.  On VDRV_OK the device says that it has let go of the queue's memory:
+ * take the cookies back with vdrv_queue_drain(), and go on with
+ * vdrv_queue_restart().  UNSUPPORTED: not negotiated, or no such register;
+ * the queue runs on.  PROTOCOL, NO_DEVICE: not confirmed; the memory is the
+ * device's until the whole device is reset.  One caller for all queues of a
+ * device, which may be in use meanwhile.
+ *
+ * The word of the device is all there is: QEMU 7.2's block device on PCI was
+ * seen to write into requests after it had confirmed. [wait]
+ */
+int vdrv_queue_reset(struct vdrv_queue *q);
+
+/*
  * Offers a chain: seg[0..nout) is read by the device, the `nin` segments after
  * it are written by it.  On VDRV_OK they belong to the device until reap or
  * drain hands `cookie` back.  Does not tell the device: see vdrv_queue_kick().
@@ -318,6 +336,18 @@ uint32_t vdrv_queue_depth(const struct vdrv_queue *q, uint32_t nsegs);
  * The first one stays. [queue]
  */
 void vdrv_queue_break(struct vdrv_queue *q, int err);
+
+/* The counters, since init. [queue] */
+void vdrv_queue_get_stats(const struct vdrv_queue *q,
+                          struct vdrv_queue_stats *out);
+
+/*
+ * Logs the queue's state as VDRV_LOG_INFO, in the words of QEMU's "info
+ * virtio-queue-status" where it has them, then features, the last notification
+ * and the counters.  Reads nothing that the device writes.  Linked only when it
+ * is called. [queue]
+ */
+void vdrv_queue_dump(const struct vdrv_queue *q);
 
 /*
  * After a confirmed device reset: hands back one outstanding cookie after

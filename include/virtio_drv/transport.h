@@ -88,7 +88,11 @@ struct vdrv_transport_ops {
     int (*config_vector)(struct vdrv_transport *t, uint32_t vector);
     /* Optional: restores bus state after the device lost power. */
     int (*restore)(struct vdrv_transport *t);
-    /* Optional: resets one queue and waits, bounded (2.6.1). */
+    /*
+     * Optional: resets one queue and waits, bounded (2.6.1).  PROTOCOL: never
+     * confirmed, or its queue is still enabled.  UNSUPPORTED: the register is
+     * not there, and nothing was done.
+     */
     int (*queue_reset)(struct vdrv_transport *t, uint32_t queue);
     /*
      * Optional: region `id` of shared memory, checked: it has bytes, does not
@@ -183,6 +187,16 @@ void vdrv_transport_fail(struct vdrv_transport *t);
  * it touches nothing any more), or STUCK. [alone]
  */
 int vdrv_transport_reset(struct vdrv_transport *t, uint32_t timeout_us);
+
+/*
+ * Suspends a device that runs and accepted VIRTIO_F_SUSPEND (3.4), and resumes
+ * a suspended one; waits for it, at most `timeout_us` (0: 2 s).  While it is
+ * suspended nothing may be offered, notified or written but the status.
+ * NO_DEVICE.  BAD_STATE: it failed to, and asks for a reset.  TIMEOUT: it did
+ * neither, so its state is unknown until it is reset. [alone]
+ */
+int vdrv_transport_suspend(struct vdrv_transport *t, uint32_t timeout_us);
+int vdrv_transport_resume(struct vdrv_transport *t, uint32_t timeout_us);
 
 /* Lets go of a transport whose device was reset. [alone] */
 void vdrv_transport_release(struct vdrv_transport *t);

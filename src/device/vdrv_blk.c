@@ -456,8 +456,8 @@ static inline void complete(struct vdrv_virtio_blk *blk, uint32_t queue,
     lane->free = slot;
     if (unlikely(req == NULL)) /* forgotten by a call that answered STUCK */
         return;
+    req->device_status = err == VDRV_OK ? status : VDRV__BLK_NO_STATUS;
     if (err == VDRV_OK) {
-        req->device_status = status;
         if (likely(status == VIRTIO_BLK_S_OK && req->opaque[1] == NULL &&
                    req->done != NULL)) {
             req->status = VDRV_OK;
@@ -739,6 +739,10 @@ static int blk_poll(struct vdrv_device *dev, uint32_t queue, uint32_t budget)
 
     if (done < 0 || blk->lane[queue].timed == 0)
         return done;
+    /* The budget was used up: who is late may be among what was not fetched. */
+    if (budget != 0 && (uint32_t)done == budget &&
+        vdrv_queue_pending(&blk->queue[queue].vq))
+        return done;
     return look_at_deadlines(blk, queue, done);
 }
 
@@ -755,6 +759,21 @@ static int blk_stop(struct vdrv_device *dev)
 static int blk_start(struct vdrv_device *dev)
 {
     return vdrv_driver_start(&vdrv__blk_of_dev(dev)->drv);
+}
+
+static int blk_reset_queue(struct vdrv_device *dev, uint32_t queue)
+{
+    return vdrv_driver_reset_queue(&vdrv__blk_of_dev(dev)->drv, queue);
+}
+
+static int blk_suspend(struct vdrv_device *dev)
+{
+    return vdrv_driver_suspend(&vdrv__blk_of_dev(dev)->drv);
+}
+
+static int blk_resume(struct vdrv_device *dev)
+{
+    return vdrv_driver_resume(&vdrv__blk_of_dev(dev)->drv);
 }
 
 static uint64_t blk_num_blocks(const struct vdrv_block *block)
@@ -796,6 +815,9 @@ const struct vdrv_block_ops vdrv__blk_ops = {
             .stop = blk_stop,
             .start = blk_start,
             .refresh = vdrv__blk_refresh,
+            .reset_queue = blk_reset_queue,
+            .suspend = blk_suspend,
+            .resume = blk_resume,
         },
     .num_blocks = blk_num_blocks,
     .block_size = blk_block_size,

@@ -35,7 +35,8 @@ struct vdrv__blk_shared {
     struct virtio_blk_req header;
     struct virtio_blk_discard_write_zeroes range;
     struct virtio_blk_append_tail tail;
-    uint8_t pad[16];
+    /* uint64_t has an alignment of 8 here and of 4 there. */
+    uint8_t pad[32 - sizeof(struct virtio_blk_append_tail)];
 };
 
 _Static_assert(sizeof(struct vdrv__blk_shared) == 64, "one cache line");

@@ -99,13 +99,14 @@ int vdrv__blk_refresh(struct vdrv_device *dev, uint32_t *changes)
 }
 
 /* 5.2.6.1; what the device made of it is read back. */
-static void switch_cache(struct vdrv_virtio_blk *blk)
+static bool switch_cache(struct vdrv_virtio_blk *blk, bool on)
 {
     struct vdrv_transport *t = blk->drv.transport;
 
-    t->ops->config_write(t, VIRTIO_BLK_CFG_WRITEBACK, 1, blk->cache_wish - 1);
+    t->ops->config_write(t, VIRTIO_BLK_CFG_WRITEBACK, 1, on);
     blk->caps.write_cache =
         (uint8_t)t->ops->config_read(t, VIRTIO_BLK_CFG_WRITEBACK, 1) != 0;
+    return blk->caps.write_cache == (on ? 1 : 0);
 }
 
 /*
@@ -121,9 +122,13 @@ int vdrv__blk_started(struct vdrv_driver *drv)
     if (drv->epoch == 0) /* the first time: all of it was read just now */
         return VDRV_OK;
     err = look_again(blk, &changes);
-    if (err == VDRV_OK && blk->cache_wish != 0)
-        switch_cache(blk);
-    return err;
+    if (err != VDRV_OK || blk->cache_wish == 0 ||
+        switch_cache(blk, blk->cache_wish == 2) || !blk->caps.write_cache)
+        return err;
+    /* Somebody does without flushes. */
+    vdrv_transport_log(drv->transport, VDRV_LOG_ERROR,
+                       "the device does not switch its cache off again", NULL);
+    return VDRV_ERR_UNSUPPORTED;
 }
 
 int vdrv__blk_set_write_cache(struct vdrv_block *block, bool on)
@@ -141,10 +146,9 @@ int vdrv__blk_set_write_cache(struct vdrv_block *block, bool on)
         if (blk->queue[i].busy != 0)
             return VDRV_ERR_BUSY;
     }
-    blk->cache_wish = on ? 2 : 1;
-    switch_cache(blk);
-    if (blk->caps.write_cache != (on ? 1 : 0))
+    if (!switch_cache(blk, on))
         return VDRV_ERR_IO;
+    blk->cache_wish = on ? 2 : 1;
     /* 5.2.6.1: what was written before is not yet stable. */
     return on ? VDRV_OK : vdrv_block_flush(block);
 }
@@ -187,6 +191,8 @@ static void choose_features(const struct vdrv_virtio_blk_config *cfg,
     if (!cfg->no_event_idx)
         wanted[0] |= BIT(VIRTIO_F_EVENT_IDX);
     wanted[0] |= vdrv_queue_features(cfg->packed, cfg->in_order);
+    if (cfg->suspend)
+        wanted[0] |= BIT(VIRTIO_F_SUSPEND);
     required[0] = BIT(VIRTIO_F_VERSION_1);
     required[1] = 0;
     if (cfg->require_platform)
@@ -219,15 +225,17 @@ static uint32_t max_segs_of(const struct vdrv_virtio_blk_config *cfg)
 static size_t lane_work(const struct vdrv_hal *hal, uint32_t size,
                         uint32_t max_segs)
 {
-    return vdrv_queue_work_size(hal, size, max_segs + 2) +
-           sizeof(struct vdrv_virtio_blk_slot) * (size_t)size +
-           sizeof(struct vdrv_seg) * ((size_t)max_segs + 2);
+    const size_t ring = vdrv_queue_work_size(hal, size, max_segs + 2);
+    const size_t rest = sizeof(struct vdrv_virtio_blk_slot) * (size_t)size +
+                        sizeof(struct vdrv_seg) * ((size_t)max_segs + 2);
+
+    return ring < SIZE_MAX - rest ? ring + rest : SIZE_MAX;
 }
 
 size_t vdrv_virtio_blk_work_size(struct vdrv_transport *t,
                                  const struct vdrv_virtio_blk_config *cfg)
 {
-    size_t sum = 0;
+    size_t sum = 0, lane;
 
     if (t == NULL || cfg == NULL || size_of(cfg) < LEAST_QUEUE_SIZE)
         return 0;
@@ -237,7 +245,8 @@ size_t vdrv_virtio_blk_work_size(struct vdrv_transport *t,
 
         if (size <= 0)
             break;
-        sum += lane_work(t->hal, (uint32_t)size, max_segs_of(cfg));
+        lane = lane_work(t->hal, (uint32_t)size, max_segs_of(cfg));
+        sum = lane < SIZE_MAX - sum ? sum + lane : SIZE_MAX;
     }
     return sum;
 }
@@ -493,6 +502,7 @@ int vdrv_virtio_blk_init_sized(struct vdrv_virtio_blk *blk,
     err = negotiate(blk, t, cfg);
     if (t->claimed == 0) /* it ended there */
         return err;
+    blk->drv.queue_reset = cfg->queue_reset;
     vdrv_block_setup(&blk->block, &vdrv__blk_ops);
     if (err == VDRV_OK)
         err = bring_up(blk, cfg);

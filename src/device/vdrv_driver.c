@@ -55,10 +55,19 @@ static void drain(struct vdrv_driver *drv, uint32_t queue)
     dq->busy--;
 }
 
+/* What calls answer while it does not run. */
+static int idle_code(const struct vdrv_driver *drv)
+{
+    const int err = vdrv__status_get(&drv->latched);
+
+    if (state_of(drv) == VDRV_DRIVER_STUCK)
+        return VDRV_ERR_STUCK;
+    return err != VDRV_OK ? err : VDRV_ERR_BAD_STATE;
+}
+
 int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue)
 {
     uint32_t state;
-    int err;
 
     if (drv->transport == NULL || queue >= drv->made)
         return drv->transport == NULL ? VDRV_ERR_BAD_STATE : VDRV_ERR_INVALID;
@@ -69,10 +78,7 @@ int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue)
     if (drv->queue[queue].busy == 0 &&
         (state == VDRV_DRIVER_HALTED || state == VDRV_DRIVER_STOPPED))
         drain(drv, queue);
-    if (state == VDRV_DRIVER_STUCK)
-        return VDRV_ERR_STUCK;
-    err = vdrv__status_get(&drv->latched);
-    return err != VDRV_OK ? err : VDRV_ERR_BAD_STATE;
+    return idle_code(drv);
 }
 
 /* ---- Bringing it up ----------------------------------------------------- */
@@ -161,6 +167,8 @@ int vdrv_driver_add_queue(struct vdrv_driver *drv,
     dq->config_seen = 0;
     dq->busy = 0;
     dq->watched = NULL;
+    dq->irq_seen = 0;
+    dq->spurious = 0;
     dq->vq.desc = NULL;
     err = vdrv_queue_init(&dq->vq, drv->transport, cfg);
     if (err == VDRV_ERR_UNSUPPORTED && dq->vq.desc != NULL &&
@@ -298,12 +306,8 @@ int vdrv_driver_stop(struct vdrv_driver *drv)
 static int restart(struct vdrv_driver *drv)
 {
     struct vdrv_transport *t = drv->transport;
-    int err = VDRV_OK;
+    int err;
 
-    if (t->ops->restore != NULL)
-        err = t->ops->restore(t);
-    if (err != VDRV_OK)
-        return err;
     vdrv_transport_release(t);
     err = vdrv_transport_begin(t, drv->features, drv->features, NULL, 0);
     if (err != VDRV_OK) {
@@ -313,6 +317,14 @@ static int restart(struct vdrv_driver *drv)
     for (uint32_t i = 0; err == VDRV_OK && i < drv->made; i++)
         err = vdrv_queue_restart(&drv->queue[i].vq);
     return err == VDRV_OK ? run(drv) : err;
+}
+
+/* The bus as it was, if the device lost its power; only in [alone] calls. */
+static int restore(struct vdrv_driver *drv)
+{
+    struct vdrv_transport *t = drv->transport;
+
+    return t->ops->restore != NULL ? t->ops->restore(t) : VDRV_OK;
 }
 
 int vdrv_driver_start(struct vdrv_driver *drv)
@@ -328,7 +340,9 @@ int vdrv_driver_start(struct vdrv_driver *drv)
     err = vdrv_driver_stop(drv);
     if (err != VDRV_OK)
         return err;
-    err = restart(drv);
+    err = restore(drv);
+    if (err == VDRV_OK)
+        err = restart(drv);
     if (err != VDRV_OK) {
         err = diagnose(drv->transport, err);
         set_state(drv, VDRV_DRIVER_FAILED);
@@ -337,23 +351,80 @@ int vdrv_driver_start(struct vdrv_driver *drv)
     return err;
 }
 
+/* ---- Suspend and resume (3.4) ------------------------------------------- */
+
+/* The device did not do as it was told: it is not trusted with anything. */
+static int rest_failed(struct vdrv_driver *drv, int err)
+{
+    int stopped;
+
+    latch(drv, err == VDRV_ERR_TIMEOUT ? VDRV_ERR_BAD_STATE : err,
+          VDRV_DRIVER_FAILED);
+    if (err != VDRV_ERR_TIMEOUT)
+        return err;
+    stopped = vdrv_stop(drv->dev); /* the class's own */
+    return stopped == VDRV_ERR_STUCK ? stopped : err;
+}
+
+int vdrv_driver_suspend(struct vdrv_driver *drv)
+{
+    int err;
+
+    if (drv->transport == NULL)
+        return VDRV_ERR_BAD_STATE;
+    if (in_callback(drv))
+        return VDRV_ERR_BUSY;
+    if (state_of(drv) == VDRV_DRIVER_SUSPENDED)
+        return VDRV_OK;
+    if (state_of(drv) != VDRV_DRIVER_RUNNING)
+        return idle_code(drv);
+    if (!vdrv_feature(drv->features, VIRTIO_F_SUSPEND))
+        return VDRV_ERR_UNSUPPORTED;
+    /* Before the device is told: from here on nobody adds or notifies. */
+    set_state(drv, VDRV_DRIVER_SUSPENDED);
+    vdrv__count(&drv->epoch);
+    err = vdrv_transport_suspend(drv->transport, 0);
+    return err == VDRV_OK ? VDRV_OK : rest_failed(drv, err);
+}
+
+int vdrv_driver_resume(struct vdrv_driver *drv)
+{
+    int err;
+
+    if (drv->transport == NULL)
+        return VDRV_ERR_BAD_STATE;
+    if (in_callback(drv))
+        return VDRV_ERR_BUSY;
+    if (state_of(drv) == VDRV_DRIVER_RUNNING)
+        return VDRV_OK;
+    if (state_of(drv) != VDRV_DRIVER_SUSPENDED)
+        return idle_code(drv);
+    err = vdrv_transport_resume(drv->transport, 0);
+    if (err != VDRV_OK)
+        return rest_failed(drv, err);
+    for (uint32_t i = 0; i < drv->made; i++)
+        drv->queue[i].epoch = drv->epoch;
+    set_state(drv, VDRV_DRIVER_RUNNING);
+    return VDRV_OK;
+}
+
 int vdrv_driver_seize(struct vdrv_driver *drv)
 {
     if (drv->transport == NULL)
         return VDRV_ERR_BAD_STATE;
     drv->polled = 1;
+    /* Half-made lists are not walked, not by a later stop either: nothing is
+       left to drain. */
     for (uint32_t i = 0; i < drv->made; i++) {
         drv->queue[i].busy = 0;
         drv->queue[i].watched = NULL;
+        drv->queue[i].vq.drained = drv->queue[i].vq.size;
     }
     if (vdrv_transport_reset(drv->transport, 0) == VDRV_ERR_STUCK) {
         latch(drv, VDRV_ERR_STUCK, VDRV_DRIVER_STUCK);
         return VDRV_ERR_STUCK;
     }
     latch(drv, VDRV_ERR_BAD_STATE, VDRV_DRIVER_STOPPED);
-    /* Half-made lists are not walked: nothing is left to drain. */
-    for (uint32_t i = 0; i < drv->made; i++)
-        drv->queue[i].vq.drained = drv->queue[i].vq.size;
     return vdrv_driver_start(drv);
 }
 
@@ -396,6 +467,17 @@ static int check_config(struct vdrv_driver *drv, struct vdrv_driver_queue *dq)
     return look_at_health(drv);
 }
 
+/* Has the queue's vector interrupted since it was last asked? */
+static bool was_woken(struct vdrv_driver *drv, struct vdrv_driver_queue *dq)
+{
+    const uint32_t v = drv->use_vectors != 0 ? dq->vq.vector : 0;
+    const uint32_t count = vdrv__counted(&drv->vector[v].queue);
+    const bool woken = count != dq->irq_seen;
+
+    dq->irq_seen = count;
+    return woken;
+}
+
 static void deliver(struct vdrv_driver *drv, uint32_t queue,
                     const struct vdrv_used *used, int n)
 {
@@ -416,6 +498,7 @@ int vdrv_driver_poll(struct vdrv_driver *drv, uint32_t queue, uint32_t budget)
     struct vdrv_used used[BURST];
     struct vdrv_driver_queue *dq;
     uint32_t left, done = 0;
+    bool woken;
     int err = vdrv_driver_check(drv, queue), n;
 
     if (err != VDRV_OK)
@@ -433,6 +516,9 @@ int vdrv_driver_poll(struct vdrv_driver *drv, uint32_t queue, uint32_t budget)
     }
     /* What is out now bounds the work, however fast the device goes on. */
     left = vdrv_queue_outstanding(&dq->vq);
+    if (left > dq->vq.stats.most)
+        dq->vq.stats.most = left;
+    woken = was_woken(drv, dq);
     if (budget != 0 && budget < left)
         left = budget;
     while (left > 0) {
@@ -447,6 +533,7 @@ int vdrv_driver_poll(struct vdrv_driver *drv, uint32_t queue, uint32_t budget)
         if (n < (int)BURST)
             break;
     }
+    dq->spurious += woken && done == 0;
     return (int)done;
 }
 
@@ -461,10 +548,10 @@ int vdrv_driver_arm(struct vdrv_driver *drv, uint32_t queue, uint32_t mode)
 
 int vdrv_driver_refresh(struct vdrv_driver *drv)
 {
-    const int err = vdrv__status_get(&drv->latched);
-
-    if (drv->transport == NULL || state_of(drv) != VDRV_DRIVER_RUNNING)
-        return err != VDRV_OK ? err : VDRV_ERR_BAD_STATE;
+    if (drv->transport == NULL)
+        return VDRV_ERR_BAD_STATE;
+    if (state_of(drv) != VDRV_DRIVER_RUNNING)
+        return idle_code(drv);
     return look_at_health(drv);
 }
 
@@ -517,6 +604,29 @@ static int give_up(struct vdrv_driver *drv, uint32_t queue, int err)
         latch(drv, VDRV_ERR_BAD_STATE, VDRV_DRIVER_FAILED);
     /* Another call's reset was not confirmed.  This one was. */
     return err == VDRV_ERR_STUCK ? VDRV_ERR_ABORTED : err;
+}
+
+int vdrv_driver_reset_queue(struct vdrv_driver *drv, uint32_t queue)
+{
+    struct vdrv_queue *vq;
+    int err = vdrv_driver_check(drv, queue);
+
+    if (err != VDRV_OK)
+        return err;
+    if (drv->queue[queue].busy != 0)
+        return VDRV_ERR_BUSY;
+    if (drv->queue_reset == 0)
+        return VDRV_ERR_UNSUPPORTED;
+    vq = &drv->queue[queue].vq;
+    err = vdrv_queue_reset(vq);
+    if (err == VDRV_ERR_UNSUPPORTED)
+        return err;
+    if (err == VDRV_OK) {
+        drain(drv, queue);
+        err = vdrv_queue_restart(vq);
+    }
+    /* Not let go of, or not taken up again: then all of the device. */
+    return err == VDRV_OK ? err : give_up(drv, queue, err);
 }
 
 void vdrv_driver_rest(struct vdrv_driver *drv, uint32_t queue, uint32_t max_us)

@@ -182,6 +182,16 @@ int vdrv__net_start(struct vdrv_device *dev)
     return vdrv_driver_start(&nic_of_dev(dev)->drv);
 }
 
+int vdrv__net_suspend(struct vdrv_device *dev)
+{
+    return vdrv_driver_suspend(&nic_of_dev(dev)->drv);
+}
+
+int vdrv__net_resume(struct vdrv_device *dev)
+{
+    return vdrv_driver_resume(&nic_of_dev(dev)->drv);
+}
+
 /* 5.1.4: a field is there when its feature is, or the other one. */
 static const struct {
     uint8_t bit, or_bit;
@@ -224,6 +234,11 @@ static int read_config(struct vdrv_driver *drv,
         return VDRV_OK;
     return vdrv_transport_config(drv->transport, field, n, config,
                                  VIRTIO_NET_CFG_SIZE);
+}
+
+int vdrv__net_reset_queue(struct vdrv_device *dev, uint32_t queue)
+{
+    return vdrv_driver_reset_queue(&nic_of_dev(dev)->drv, queue);
 }
 
 /* 5.1.4.2: link, speed and duplex; a new MTU is for the next init. */
@@ -359,6 +374,8 @@ static void choose_features(const struct vdrv_virtio_net_config *cfg,
     if (!cfg->no_event_idx)
         wanted[0] |= BIT(VIRTIO_F_EVENT_IDX);
     wanted[0] |= vdrv_queue_features(cfg->packed, cfg->in_order);
+    if (cfg->suspend)
+        wanted[0] |= BIT(VIRTIO_F_SUSPEND);
     required[0] = BIT(VIRTIO_F_VERSION_1);
     required[1] = 0;
     if (cfg->require_platform)
@@ -722,6 +739,7 @@ int vdrv_virtio_net_init_sized(struct vdrv_virtio_net *nic,
                             MAX_QUEUES, cfg->timeout_us, wanted, required);
     if (err != VDRV_OK)
         return err;
+    nic->drv.queue_reset = cfg->queue_reset;
     vdrv_net_setup(&nic->net, &net_ops);
     err = bring_up(nic, cfg);
     if (nic->control.index != 0)

@@ -29,13 +29,6 @@ int vdrv_queue_reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
     return q->reap(q, out, max);
 }
 
-int vdrv_queue_arm(struct vdrv_queue *q, uint32_t mode)
-{
-    if (q->error != VDRV_OK)
-        return q->error;
-    return q->kind->arm(q, mode);
-}
-
 uint32_t vdrv_queue_outstanding(const struct vdrv_queue *q)
 {
     return q->error != VDRV_OK ? 0 : (uint16_t)(q->avail_idx - q->used_idx);
@@ -97,12 +90,33 @@ uint32_t vdrv__queue_ahead(uint32_t mode, uint32_t n)
     }
 }
 
-int vdrv__queue_refuse(const struct vdrv_queue *q, uint64_t nsegs)
+/* Kept where it costs no request anything. */
+static void note_most(struct vdrv_queue *q)
+{
+    const uint32_t out = vdrv_queue_outstanding(q);
+
+    if (out > q->stats.most)
+        q->stats.most = out;
+}
+
+int vdrv_queue_arm(struct vdrv_queue *q, uint32_t mode)
+{
+    if (q->error != VDRV_OK)
+        return q->error;
+    note_most(q);
+    return q->kind->arm(q, mode);
+}
+
+int vdrv__queue_refuse(struct vdrv_queue *q, uint64_t nsegs)
 {
     if (nsegs == 0)
         return VDRV_ERR_INVALID;
     /* 2.7.5.3.1: no chain is longer than the queue, indirect or not. */
-    return nsegs > q->max_chain ? VDRV_ERR_TOO_BIG : VDRV_ERR_AGAIN;
+    if (nsegs > q->max_chain)
+        return VDRV_ERR_TOO_BIG;
+    q->stats.full++;
+    note_most(q);
+    return VDRV_ERR_AGAIN;
 }
 
 /* ---- The broken latch --------------------------------------------------- */
@@ -450,6 +464,9 @@ static int enable(struct vdrv_queue *q, const size_t part[3])
     struct vdrv_transport *t = q->transport;
     int err;
 
+    /* The indices start again, and with them the count. */
+    q->stats.completions +=
+        q->avail_idx - (uint16_t)(q->avail_idx - q->used_idx);
     memset(q->desc, 0, q->area_size); /* 4.1.5.1.3: zeroed memory */
     memset(q->slot, 0, sizeof(*q->slot) * q->size);
     q->error = VDRV_OK;
@@ -562,12 +579,28 @@ int vdrv_queue_restart(struct vdrv_queue *q)
     size_t part[3];
     uint32_t max;
 
-    /* The device may have shrunk; memory and size here stay as they were. */
+    /* The device may have shrunk; memory and size here stay as they were.  One
+       that cannot be told of them must have just that size. */
     max = t->ops->queue_max(t, q->index);
-    if (max < q->size)
+    if (max < q->size ||
+        (max > q->size && (t->flags & VDRV_TRANSPORT_FIXED_SIZE) != 0))
         return max == 0 ? VDRV_ERR_NO_DEVICE : VDRV_ERR_PROTOCOL;
     (void)q->kind->layout(q->size, part);
     return enable(q, part);
+}
+
+int vdrv_queue_reset(struct vdrv_queue *q)
+{
+    struct vdrv_transport *t = q->transport;
+    int err;
+
+    if (!vdrv_feature(t->features, VIRTIO_F_RING_RESET) ||
+        t->ops->queue_reset == NULL)
+        return VDRV_ERR_UNSUPPORTED;
+    err = t->ops->queue_reset(t, q->index);
+    if (err != VDRV_ERR_UNSUPPORTED)
+        vdrv_queue_break(q, VDRV_ERR_BAD_STATE);
+    return err;
 }
 
 void vdrv_queue_fini(struct vdrv_queue *q)

@@ -24,6 +24,15 @@
 /* Writes the doorbell, whatever it is; returns 1, for a tail call. */
 int vdrv__queue_notify(struct vdrv_queue *q);
 
+/* Registers are little-endian, where rings have the CPU's order, too. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define DOOR16(v) (v)
+#define DOOR32(v) (v)
+#else
+#define DOOR16(v) __builtin_bswap16(v)
+#define DOOR32(v) __builtin_bswap32(v)
+#endif
+
 /* The same for kick: what is plain memory is written on the spot. */
 ALWAYS_INLINE int vdrv__queue_ring(struct vdrv_queue *q)
 {
@@ -32,10 +41,10 @@ ALWAYS_INLINE int vdrv__queue_ring(struct vdrv_queue *q)
         q->stats.kicks++;
         vdrv__before_reg_write();
         if (q->notify.width == 4)
-            *(volatile uint32_t *)q->doorbell = VDRV__SWAP32(q->notify.value);
+            *(volatile uint32_t *)q->doorbell = DOOR32(q->notify.value);
         else
             *(volatile uint16_t *)q->doorbell =
-                VDRV__SWAP16((uint16_t)q->notify.value);
+                DOOR16((uint16_t)q->notify.value);
         return 1;
     }
 #endif
@@ -63,7 +72,7 @@ uint32_t vdrv__queue_ahead(uint32_t mode, uint32_t n);
 int vdrv__queue_protocol(struct vdrv_queue *q, const char *rule);
 
 /* The answer when a chain finds no room: INVALID, TOO_BIG or AGAIN. */
-int vdrv__queue_refuse(const struct vdrv_queue *q, uint64_t nsegs);
+int vdrv__queue_refuse(struct vdrv_queue *q, uint64_t nsegs);
 
 /*
  * A length that the fast check refused.  2.7.8.2: a chain without writable

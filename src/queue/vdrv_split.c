@@ -104,13 +104,13 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
         link = slot_at(q, link_at(tail))->link;
         d->addr = le64(r.map.dma);
         d->len = le32(r.map.run);
-        d->link = le32(link | flags);
+        d->link = virtq_desc_link(link | flags);
     }
     if (err != VDRV_OK) {
         unmap_some(q, head, r.count);
         return err;
     }
-    desc_at(q, link_at(tail))->link = le32(flags);
+    desc_at(q, link_at(tail))->link = virtq_desc_link(flags);
     chain = chain_of(tail, r.count);
     if (q->map != NULL)
         chain |= CHAIN_MAPPED;
@@ -140,8 +140,8 @@ ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
     c->link = slot_at(q, at)->link;
     c->total += len;
     c->writable += in ? len : 0;
-    d->link =
-        le32((last ? 0 : (uint32_t)c->link) | (in ? VIRTQ_DESC_F_WRITE : 0));
+    d->link = virtq_desc_link((last ? 0 : (uint32_t)c->link) |
+                              (in ? VIRTQ_DESC_F_WRITE : 0));
     return true;
 }
 
@@ -218,24 +218,17 @@ static inline struct virtq_desc *table_of(const struct vdrv_queue *q,
     return table_at(q, link_at(head) * q->indirect);
 }
 
-static inline int record_table(struct vdrv_queue *q, size_t head, size_t offset,
-                               uint32_t n, uint32_t writable, uint32_t mapped)
+static inline int record_indirect(struct vdrv_queue *q, size_t head, uint32_t n,
+                                  uint32_t writable, uint32_t mapped)
 {
     const size_t at = link_at(head);
     struct virtq_desc *d = desc_at(q, at);
 
-    d->addr = le64(q->tables_dma + offset);
+    d->addr = le64(q->tables_dma + at * q->indirect);
     d->len = le32(n * (uint32_t)sizeof(*d));
-    d->link = le32(VIRTQ_DESC_F_INDIRECT);
+    d->link = virtq_desc_link(VIRTQ_DESC_F_INDIRECT);
     return record(q, head, chain_of(head, 1) | mapped, slot_at(q, at)->link,
                   writable + 1);
-}
-
-static inline int record_indirect(struct vdrv_queue *q, size_t head, uint32_t n,
-                                  uint32_t writable, uint32_t mapped)
-{
-    return record_table(q, head, link_at(head) * q->indirect, n, writable,
-                        mapped);
 }
 
 static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
@@ -258,8 +251,8 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
     for (uint32_t k = 0; k < r.count; k++) {
         table[k].addr = le64(map[k].dma);
         table[k].len = le32(map[k].run);
-        table[k].link = le32((k + 1 < r.count ? link_to(k + 1) : 0) |
-                             (k >= r.outs ? VIRTQ_DESC_F_WRITE : 0));
+        table[k].link = virtq_desc_link((k + 1 < r.count ? link_to(k + 1) : 0) |
+                                        (k >= r.outs ? VIRTQ_DESC_F_WRITE : 0));
     }
     offer(q, q->free_at, 1);
     return record_indirect(q, q->free_at, r.count, (uint32_t)r.writable,
@@ -278,7 +271,8 @@ ALWAYS_INLINE bool fill(const struct vdrv_queue *q, const struct vdrv_seg *seg,
         return false;
     c->total += len;
     c->writable += in ? len : 0;
-    d->link = le32((last ? 0 : link_to(k + 1)) | (in ? VIRTQ_DESC_F_WRITE : 0));
+    d->link = virtq_desc_link((last ? 0 : link_to(k + 1)) |
+                              (in ? VIRTQ_DESC_F_WRITE : 0));
     return true;
 }
 
@@ -361,7 +355,7 @@ NOINLINE int reframe_out(struct vdrv_queue *q, const struct vdrv_seg *seg,
 ALWAYS_INLINE void finish(struct virtq_desc *d, uint32_t len, uint32_t link)
 {
     shared_store32(&d->len, len);
-    shared_store32(&d->link, link);
+    shared_store32(&d->link, virtq_desc_word(link));
 }
 
 /* From head to tail, so that little is kept meanwhile. */
@@ -390,7 +384,7 @@ ALWAYS_INLINE int framed_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
     s->limit = framed_bytes(q, in, len) + 1;
     link = slot_at(q, link_at(link))->link;
     s->chain = chain_of(link, 3);
-    d->link = le32((uint32_t)link | (in ? VIRTQ_DESC_F_WRITE : 0));
+    d->link = virtq_desc_link((uint32_t)link | (in ? VIRTQ_DESC_F_WRITE : 0));
     d = desc_at(q, link_at(link));
     d->addr = le64(dma + q->frame.tail_at);
     finish(d, q->frame.tail, VIRTQ_DESC_F_WRITE);
@@ -426,7 +420,7 @@ ALWAYS_INLINE int framed_indirect(struct vdrv_queue *q,
     if (unlikely(!vdrv__queue_direct(q, seg, &t[1].addr, &t[1].len, &len)))
         return in ? reframe_in(q, seg, dma, cookie, 1)
                   : reframe_out(q, seg, dma, cookie, 1);
-    t[1].link = le32(link_to(2) | (in ? VIRTQ_DESC_F_WRITE : 0));
+    t[1].link = virtq_desc_link(link_to(2) | (in ? VIRTQ_DESC_F_WRITE : 0));
     s->limit = framed_bytes(q, in, len) + 1;
     q->free_at = s->link;
     return VDRV_OK;

@@ -5,6 +5,7 @@
  * width of each field.
  */
 #include "../core/bytes.h"
+#include "../core/wait.h"
 #include "../spec/virtio_config.h"
 #include "vdrv_mmio_impl.h"
 
@@ -24,6 +25,13 @@ static void put64(struct vdrv_transport *t, uint32_t reg, uint64_t value)
 {
     vdrv__mmio_put(t, reg, (uint32_t)value);
     vdrv__mmio_put(t, reg + 4, (uint32_t)(value >> 32));
+}
+
+static uint64_t get64(struct vdrv_transport *t, uint32_t reg)
+{
+    const uint64_t low = vdrv__mmio_get(t, reg);
+
+    return low | (uint64_t)vdrv__mmio_get(t, reg + 4) << 32;
 }
 
 static void mmio_read_features(struct vdrv_transport *t, uint64_t features[2])
@@ -98,6 +106,24 @@ static int mmio_queue_enable(struct vdrv_transport *t, uint32_t queue,
     return VDRV_OK;
 }
 
+/* 2.6.1, 4.2.2.2: over when both QueueReset and QueueReady read 0. */
+static int mmio_queue_reset(struct vdrv_transport *t, uint32_t queue)
+{
+    struct vdrv__wait w;
+
+    vdrv__mmio_put(t, VIRTIO_MMIO_QUEUE_SEL, queue);
+    vdrv__mmio_put(t, VIRTIO_MMIO_QUEUE_RESET, 1);
+    vdrv__wait_begin(&w, t->hal, VDRV__RESET_TIMEOUT);
+    while (vdrv__mmio_get(t, VIRTIO_MMIO_QUEUE_RESET) != 0)
+        if (!vdrv__wait_more(&w))
+            return vdrv__mmio_refuse(
+                t, "the device does not finish the reset of queue", queue);
+    if (vdrv__mmio_get(t, VIRTIO_MMIO_QUEUE_READY) != 0)
+        return vdrv__mmio_refuse(t, "reset, and ready all the same: queue",
+                                 queue);
+    return VDRV_OK;
+}
+
 uint32_t vdrv__mmio_config_read(struct vdrv_transport *t, uint32_t offset,
                                 uint32_t width)
 {
@@ -138,6 +164,23 @@ uint32_t vdrv__mmio_irq(struct vdrv_transport *t, uint32_t vector)
 _Static_assert(VIRTIO_ISR_QUEUE == VDRV_CAUSE_QUEUE, "same bit");
 _Static_assert(VIRTIO_ISR_CONFIG == VDRV_CAUSE_CONFIG, "same bit");
 
+/* 4.2.2, SHMSel to SHMBase. */
+static int mmio_shared_memory(struct vdrv_transport *t, uint32_t id,
+                              struct vdrv_shared_memory *out)
+{
+    vdrv__mmio_put(t, VIRTIO_MMIO_SHM_SEL, id);
+    out->len = get64(t, VIRTIO_MMIO_SHM_LEN_LOW);
+    if (out->len == UINT64_MAX) /* there is none, or nothing at all */
+        return vdrv_transport_health(t) == VDRV_ERR_NO_DEVICE
+                   ? VDRV_ERR_NO_DEVICE
+                   : VDRV_ERR_UNSUPPORTED;
+    out->phys = get64(t, VIRTIO_MMIO_SHM_BASE_LOW);
+    if (out->len == 0 || out->phys + out->len - 1 < out->phys)
+        return vdrv__mmio_refuse(t, "no such place for shared memory; region",
+                                 id);
+    return VDRV_OK;
+}
+
 static const struct vdrv_transport_ops mmio_ops = {
     .read_status = vdrv__mmio_read_status,
     .write_status = vdrv__mmio_write_status,
@@ -149,6 +192,8 @@ static const struct vdrv_transport_ops mmio_ops = {
     .config_write = vdrv__mmio_config_write,
     .generation = mmio_generation,
     .irq = vdrv__mmio_irq,
+    .queue_reset = mmio_queue_reset,
+    .shared_memory = mmio_shared_memory,
 };
 
 static void set_location(char location[24], uint64_t phys)

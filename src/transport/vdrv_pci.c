@@ -229,6 +229,29 @@ static int pci_queue_enable(struct vdrv_transport *t, uint32_t queue,
     return confirm_enabled(t, queue);
 }
 
+/* 2.6.1, 4.1.4.3.2: over when both queue_reset and queue_enable read 0. */
+static int pci_queue_reset(struct vdrv_transport *t, uint32_t queue)
+{
+    const size_t reg = COMMON(queue_reset);
+    struct vdrv__wait w;
+
+    if (pci_of(t)->common.size < reg + 2)
+        return vdrv__pci_fail(
+            t, VDRV_ERR_UNSUPPORTED,
+            "common configuration too short for queue_reset; queue", queue);
+    put(t, COMMON(queue_select), 2, queue);
+    put(t, reg, 2, 1);
+    vdrv__wait_begin(&w, t->hal, VDRV__RESET_TIMEOUT);
+    while (get(t, reg, 2) != 0)
+        if (!vdrv__wait_more(&w))
+            return vdrv__pci_broken(
+                t, "the device does not finish the reset of queue", queue);
+    if (get(t, COMMON(queue_enable), 2) != 0)
+        return vdrv__pci_broken(t, "reset, and enabled all the same: queue",
+                                queue);
+    return VDRV_OK;
+}
+
 static bool config_ok(const struct vdrv_pci_region *r, uint32_t offset,
                       uint32_t width)
 {
@@ -292,6 +315,7 @@ const struct vdrv_transport_ops vdrv__pci_ops = {
     .generation = pci_generation,
     .irq = vdrv__pci_irq,
     .config_vector = pci_config_vector,
+    .queue_reset = pci_queue_reset,
     .restore = vdrv__pci_restore,
     .shared_memory = vdrv__pci_shared_memory,
     .notify = pci_notify,

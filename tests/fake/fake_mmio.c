@@ -87,7 +87,7 @@ static uint32_t read_shm(struct fake_mmio *m, uint64_t off)
     uint64_t v = off >= R_SHM_BASE ? m->shm_base : m->shm_len;
 
     /* 4.2.2.1: a region that is not there has the length -1. */
-    if (m->shm_sel != 0 || m->shm_len == 0)
+    if (m->shm_sel != m->shm_id)
         return UINT32_MAX;
     return (uint32_t)(off & 4 ? v >> 32 : v);
 }
@@ -133,7 +133,7 @@ static uint32_t read_device(struct fake_mmio *m, uint64_t off)
     case R_SHM_BASE + 4:
         return read_shm(m, off);
     case R_QUEUE_RESET:
-        return 0; /* a queue reset is immediate here */
+        return selected(m) ? fake_queue_resetting(selected(m)) : 0;
     case R_GENERATION:
         return fake_dev_generation(m->dev);
     case R_DEV_FEATURES_SEL:
@@ -257,7 +257,7 @@ static void write_queue(struct fake_mmio *m, uint64_t off, uint32_t value)
         if (!fake_dev_has(m->dev, FAKE_F_RING_RESET))
             mmio_bad(m, "MMIO-23", "QueueReset was not negotiated", value);
         else if (value == 1)
-            fake_queue_reset(q);
+            fake_queue_ask_reset(q);
         return;
     }
     if (q->ready)
@@ -387,6 +387,7 @@ void fake_mmio_init(struct fake_mmio *m, struct fake *f, struct fake_dev *dev,
     m->version = 2;
     m->device_id = dev ? dev->type : 0;
     m->vendor_id = 0x554D4551;
+    m->shm_len = UINT64_MAX;
     m->region.name = dev ? dev->name : "empty slot";
     m->region.space = VDRV_SPACE_MEMORY;
     m->region.phys = phys;

@@ -42,6 +42,12 @@ void fake__pci_bad(struct fake_pci_fn *fn, const char *id, const char *what,
                    (unsigned long long)value);
 }
 
+/* NOTIF_CONFIG_DATA: what a kick carries is the queue's number and this. */
+static uint32_t notif_data(const struct fake_pci_fn *fn)
+{
+    return fake_dev_has(fn->dev, FAKE_F_NOTIF_CONFIG_DATA) ? 0xBE00u : 0;
+}
+
 static struct fake_queue *selected(struct fake_pci_fn *fn)
 {
     return fake_dev_queue(fn->dev, fn->queue_sel);
@@ -139,7 +145,7 @@ static uint32_t read_size(struct fake_pci_fn *fn, const struct fake_queue *q)
 
 static uint32_t read_queue(struct fake_pci_fn *fn, uint64_t off)
 {
-    const struct fake_queue *q = selected(fn);
+    struct fake_queue *q = selected(fn);
     uint64_t v;
 
     if (off == R_QUEUE_SIZE)
@@ -154,9 +160,9 @@ static uint32_t read_queue(struct fake_pci_fn *fn, uint64_t off)
     case R_QUEUE_NOTIFY_OFF:
         return q->notify_off;
     case R_NOTIF_DATA:
-        return q->index;
+        return notif_data(fn) + q->index;
     case R_QUEUE_RESET:
-        return 0; /* a queue reset is immediate here */
+        return fake_queue_resetting(q);
     default:
         v = off >= R_QUEUE_DEVICE   ? q->device
             : off >= R_QUEUE_DRIVER ? q->driver
@@ -231,7 +237,7 @@ static void write_queue_reset(struct fake_pci_fn *fn, struct fake_queue *q,
     if (!fake_dev_has(fn->dev, FAKE_F_RING_RESET) || value != 1)
         fake__pci_bad(fn, "PCI-25", "queue_reset", value);
     else
-        fake_queue_reset(q);
+        fake_queue_ask_reset(q);
 }
 
 static void write_queue(struct fake_pci_fn *fn, uint64_t off, uint32_t value)
@@ -312,14 +318,17 @@ static void notify_width(struct fake_pci_fn *fn, uint32_t width)
 static void notify_write(struct fake_pci_fn *fn, uint64_t off, uint32_t width,
                          uint32_t value)
 {
-    const struct fake_queue *q = fake_dev_queue(fn->dev, value & 0xFFFF);
+    const uint32_t index = (value & 0xFFFFu) - notif_data(fn);
+    const struct fake_queue *q = fake_dev_queue(fn->dev, index);
 
     notify_width(fn, width);
     if (!(fn->cfg[4] & FAKE_PCI_MASTER))
         fake__pci_bad(fn, "PCI-DMA", "kick without bus mastering", fn->cfg[4]);
     if (q && off != (uint64_t)q->notify_off * fn->layout.notify_mul)
         fake__pci_bad(fn, "PCI-28", "kick at the wrong place", off);
-    fake_dev_kick(fn->dev, value & 0xFFFF, value);
+    if (q == NULL) /* PCI-49 to PCI-52 */
+        fake__pci_bad(fn, "PCI-49", "value of a kick", value);
+    fake_dev_kick(fn->dev, index, value);
 }
 
 uint32_t fake__pci_isr(struct fake_pci_fn *fn)

@@ -51,6 +51,39 @@ void fake_queue_reset(struct fake_queue *q)
     q->resetting = false;
 }
 
+static void end_reset(struct fake_queue *q)
+{
+    /* A liar says so, and has its ring and its requests still. */
+    if (q->reset_lies) {
+        q->resetting = false;
+        q->ready = 0;
+        return;
+    }
+    fake_dev_forget_queue(q->dev, q);
+    fake_queue_reset(q);
+}
+
+void fake_queue_ask_reset(struct fake_queue *q)
+{
+    if (q->reset_missing)
+        return;
+    q->resets++;
+    q->resetting = true;
+    q->reset_left = q->reset_reads;
+    if (q->reset_left == 0 && !q->reset_never)
+        end_reset(q);
+}
+
+uint32_t fake_queue_resetting(struct fake_queue *q)
+{
+    if (!q->resetting)
+        return 0;
+    if (q->reset_never || q->reset_left-- > 0)
+        return 1;
+    end_reset(q);
+    return 0;
+}
+
 void fake_queue_start(struct fake_queue *q)
 {
     struct fake_dev *d = q->dev;

@@ -112,7 +112,7 @@ struct fake_queue {
     uint32_t reset_reads; /* reads until queue_reset is over */
     bool reset_never;     /* it is never over */
     bool reset_lies;      /* it is over, and the queue runs on */
-    bool reset_enabled;   /* it is over, and the queue is still enabled */
+    bool reset_missing;   /* there is no such register: it reads 0 */
     /* ---- Counters --------------------------------------------------- */
     uint32_t kicks;          /* notifications */
     uint32_t needless_kicks; /* of these, not asked for (SPLIT-27, -31) */
@@ -149,6 +149,9 @@ struct fake_queue {
 void fake_queue_start(struct fake_queue *q);
 void fake_queue_reset(struct fake_queue *q);
 void fake_queue_free(struct fake_queue *q);
+/* RING_RESET: the driver wrote 1; what it reads then, 0 when it is over. */
+void fake_queue_ask_reset(struct fake_queue *q);
+uint32_t fake_queue_resetting(struct fake_queue *q);
 
 /* Takes the next available chain; false when there is none. */
 bool fake_queue_pop(struct fake_queue *q, struct fake_chain *c);

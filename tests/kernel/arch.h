@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The contract between the per-architecture start-up code of the test kernels
- * and the shared, architecture-free rest.  One CPU, no threads, all memory
+ * and the shared, architecture-free rest.  No threads, all memory
  * identity mapped: a pointer is a physical and a device address.  The start-up
  * code prepares everything below with interrupts disabled, then calls
  * kernel_main() and hands its result to arch_exit().
@@ -138,6 +138,12 @@ void arch_wait(uint64_t max_us);
  */
 unsigned arch_pci_irq(unsigned bus, unsigned dev, unsigned fn, unsigned pin,
                       unsigned line);
+
+/*
+ * Starts the second CPU, once: it calls fn(arg) with interrupts disabled and
+ * then sleeps for good.  False: there is none (`-smp 2`), or not here (m68k).
+ */
+bool arch_cpu_start(void (*fn)(void *arg), void *arg);
 
 /* PCI I/O space, on x86 the ports.  `width` is 1, 2 or 4. */
 uint32_t arch_io_read(uint32_t port, unsigned width);

@@ -85,9 +85,13 @@ static void begin(struct demo *d, const struct demo_platform *p)
 
     memset(d, 0, sizeof(*d));
     d->p = p;
-    d->irq = mode && mode[0] == 'i';
+    d->messages = mode && mode[0] == 'm';
+    d->irq = d->messages || (mode && mode[0] == 'i');
+    d->packed = karg_number(p->args, "packed", 0) ? &vdrv_queue_packed : NULL;
     kprintf("machine: %s, %s\n", p->machine,
-            d->irq ? "by interrupt" : "polled");
+            d->messages ? "by message"
+            : d->irq    ? "by interrupt"
+                        : "polled");
     if (!d->irq)
         p->hal->wait = NULL;
     demo_bus_scan(d);
@@ -96,6 +100,7 @@ static void begin(struct demo *d, const struct demo_platform *p)
     if (d->irq)
         demo_bus_irqs(d);
     demo_bus_table(d, &kconsole);
+    demo_bus_driven(d);
 }
 
 /* ---- Serving ------------------------------------------------------------- */
@@ -149,6 +154,8 @@ int demo_run(const struct demo_platform *p)
         if (d->device[i].dev)
             kprintf("irqs: %s %u\n", d->device[i].transport->location,
                     d->device[i].irqs);
+    if (p->watched)
+        kprintf("isr: read %u times\n", p->watched());
     kprintf("demo: %u failed, %u skipped\n", d->failed, d->skipped);
     return d->failed != 0;
 }

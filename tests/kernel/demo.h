@@ -18,12 +18,16 @@
 
 #include <virtio_drv/hal.h>
 #include <virtio_drv/mmio.h>
+#include <virtio_drv/msix.h>
 #include <virtio_drv/pci.h>
+#include <virtio_drv/queue.h>
 
 #include "klib.h"
 
-#define DEMO_DEVICES 16u
-#define DEMO_NO_IRQ  UINT32_MAX
+#define DEMO_DEVICES      16u
+#define DEMO_NO_IRQ       UINT32_MAX
+#define DEMO_VECTORS      3u   /* the configuration, and two queues */
+#define DEMO_DEVICE_QUEUE 256u /* of a device that decides itself: QEMU's */
 
 struct demo_platform {
     const char *machine;
@@ -35,12 +39,23 @@ struct demo_platform {
     uint32_t last_bus;
     struct vdrv_pci_windows *windows; /* NULL: firmware assigns BARs */
     uint32_t (*pci_irq)(uint32_t fn, uint32_t pin, uint32_t line);
+    /* Message `n` of the machine, and its interrupt; NULL: it has none. */
+    int (*message)(uint32_t n, struct vdrv_msix_message *msg, uint32_t *irq);
+    /* Counts reads of a register from now on; NULL: nobody counts. */
+    void (*watch)(uintptr_t addr);
+    uint32_t (*watched)(void);
     /* Calls handler(arg) on interrupt `irq`, in wait and idle only. */
     void (*irq_attach)(uint32_t irq, void (*handler)(void *arg), void *arg);
     uint64_t (*now_us)(void);
     int (*key)(void); /* the next character typed, or -1 */
     /* Until an interrupt or for `max_us`; may return at once. */
     void (*idle)(uint32_t max_us);
+};
+
+struct demo_vector {
+    struct demo_device *dev;
+    uint32_t number;
+    uint32_t irq;
 };
 
 struct demo_device {
@@ -53,13 +68,19 @@ struct demo_device {
     const char *why;         /* then: for what reason */
     uint32_t irq;            /* or DEMO_NO_IRQ */
     uint32_t irqs;           /* that were this device's */
-    bool changed;            /* one of them said: configuration */
+    uint32_t nvectors;       /* 0: a line */
+    struct vdrv_msix msix;
+    struct demo_vector vector[DEMO_VECTORS];
+    bool changed; /* one of them said: configuration */
 };
 
 struct demo {
     const struct demo_platform *p;
-    bool irq; /* mode=irq */
+    bool irq;                             /* mode=irq, or msix */
+    bool messages;                        /* mode=msix */
+    const struct vdrv_queue_kind *packed; /* ring=packed; or NULL */
     uint32_t ndevices;
+    uint32_t nmessages;
     uint32_t failed, skipped;
     uint64_t refreshed; /* when all devices were, last */
     struct demo_device device[DEMO_DEVICES];
@@ -83,6 +104,8 @@ void demo_bus_scan(struct demo *d);
 /* Who handles interrupts; drivers stand by now. */
 void demo_bus_irqs(struct demo *d);
 void demo_bus_table(const struct demo *d, const struct ksink *to);
+/* How each device is driven: interface, ring, interrupts. */
+void demo_bus_driven(const struct demo *d);
 /* Looks at configurations that may have changed, and says how. */
 void demo_bus_refresh(struct demo *d);
 

@@ -8,7 +8,8 @@
 #include <virtio_drv/block.h>
 #include <virtio_drv/net.h>
 
-#define REFRESH_US 100000u
+#define REFRESH_US  100000u
+#define RING_PACKED 34u /* VIRTIO_F_RING_PACKED */
 
 static struct demo_device *room(struct demo *d)
 {
@@ -33,8 +34,9 @@ static void scan_mmio(struct demo *d)
     uint32_t slot = 0;
     int err = VDRV_OK;
 
-    while (dev && (err = vdrv_mmio_scan(&dev->at.mmio, p->hal, &p->mmio, 0,
-                                        &slot)) == VDRV_OK) {
+    while (dev &&
+           (err = vdrv_mmio_scan_any(&dev->at.mmio, p->hal, &p->mmio, 0,
+                                     &vdrv_mmio_legacy, &slot)) == VDRV_OK) {
         keep(d, &dev->at.mmio.transport, p->mmio_irq + slot - 1);
         dev = room(d);
     }
@@ -42,8 +44,42 @@ static void scan_mmio(struct demo *d)
         demo_fail(d, "mmio", vdrv_strerror(err));
 }
 
+/* As many messages as a device of the demo has use for. */
+static int attach_messages(struct demo *d, struct demo_device *dev)
+{
+    struct vdrv_msix_message msg[DEMO_VECTORS];
+    int err = d->p->message ? VDRV_OK : VDRV_ERR_UNSUPPORTED;
+
+    for (uint32_t i = 0; i < DEMO_VECTORS && err == VDRV_OK; i++) {
+        dev->vector[i].dev = dev;
+        dev->vector[i].number = i;
+        err = d->p->message(d->nmessages++, &msg[i], &dev->vector[i].irq);
+    }
+    if (err == VDRV_OK)
+        err = vdrv_msix_attach(&dev->msix, &dev->at.pci, msg, DEMO_VECTORS);
+    if (err == VDRV_OK)
+        dev->nvectors = dev->at.pci.transport.vectors;
+    return err;
+}
+
+static void keep_pci(struct demo *d, struct demo_device *dev)
+{
+    struct vdrv_pci *pci = &dev->at.pci;
+    int err = VDRV_OK;
+
+    keep(d, &pci->transport,
+         d->p->pci_irq(pci->fn, pci->irq_pin, pci->irq_line));
+    if (d->p->watch)
+        d->p->watch(pci->isr.addr);
+    if (d->messages)
+        err = attach_messages(d, dev);
+    if (err != VDRV_OK)
+        demo_fail(d, "msix", vdrv_strerror(err));
+}
+
 static void scan_pci(struct demo *d)
 {
+    const struct vdrv_pci_options options = {.legacy = &vdrv_pci_legacy};
     const struct demo_platform *p = d->p;
     struct demo_device *dev = room(d);
     struct vdrv_pci_walk walk;
@@ -53,10 +89,9 @@ static void scan_pci(struct demo *d)
     err = vdrv_pci_walk_init(&walk, p->pci, 0, p->last_bus);
     while (dev && err == VDRV_OK) {
         pci = &dev->at.pci;
-        err = vdrv_pci_find(pci, p->hal, &walk, p->windows, 0);
+        err = vdrv_pci_find_any(pci, p->hal, &walk, p->windows, 0, &options);
         if (err == VDRV_OK) {
-            keep(d, &pci->transport,
-                 p->pci_irq(pci->fn, pci->irq_pin, pci->irq_line));
+            keep_pci(d, dev);
             dev = room(d);
         }
     }
@@ -74,15 +109,26 @@ void demo_bus_scan(struct demo *d)
 
 /* ---- Interrupts ----------------------------------------------------------- */
 
-static void handle(void *arg)
+static void note(struct demo_device *dev, uint32_t vector)
 {
-    struct demo_device *dev = arg;
-    uint32_t causes = vdrv_irq(dev->dev, 0);
+    uint32_t causes = vdrv_irq(dev->dev, vector);
 
     if (causes != 0)
         dev->irqs++;
     if (causes & VDRV_CAUSE_CONFIG)
         dev->changed = true;
+}
+
+static void handle(void *arg)
+{
+    note(arg, 0);
+}
+
+static void handle_message(void *arg)
+{
+    const struct demo_vector *v = arg;
+
+    note(v->dev, v->number);
 }
 
 void demo_bus_irqs(struct demo *d)
@@ -91,6 +137,11 @@ void demo_bus_irqs(struct demo *d)
         struct demo_device *dev = &d->device[i];
 
         if (!dev->dev)
+            continue;
+        for (uint32_t k = 0; k < dev->nvectors; k++)
+            d->p->irq_attach(dev->vector[k].irq, handle_message,
+                             &dev->vector[k]);
+        if (dev->nvectors)
             continue;
         if (dev->irq == DEMO_NO_IRQ)
             demo_fail(d, dev->transport->location, "has no interrupt");
@@ -170,4 +221,17 @@ void demo_bus_table(const struct demo *d, const struct ksink *to)
         kformat(to, "%s\n", dev->dev ? vdrv_device_name(dev->dev) : dev->why);
     }
     kformat(to, "bus: %u devices\n", d->ndevices);
+}
+
+void demo_bus_driven(const struct demo *d)
+{
+    for (uint32_t i = 0; i < d->ndevices; i++) {
+        const struct vdrv_transport *t = d->device[i].transport;
+
+        if (d->device[i].dev)
+            kprintf("driven: %s, %s, %s, %u vectors\n", t->location,
+                    t->flags & VDRV_TRANSPORT_LEGACY ? "legacy" : "modern",
+                    vdrv_feature(t->features, RING_PACKED) ? "packed" : "split",
+                    d->device[i].nvectors);
+    }
 }

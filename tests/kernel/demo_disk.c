@@ -21,7 +21,7 @@ static struct disk {
     struct vdrv_virtio_blk blk;
     struct demo_device *at;
     struct vdrv_block_caps caps;
-    uint64_t work[VDRV_VIRTIO_BLK_WORK_SIZE(1, QUEUE, 16) / 8 + 1];
+    uint64_t work[VDRV_VIRTIO_BLK_WORK_SIZE(1, DEMO_DEVICE_QUEUE, 16) / 8 + 1];
 } disks[DISKS];
 static uint32_t ndisks;
 static uint8_t data[SECTORS * SECTOR] __attribute__((aligned(64)));
@@ -32,12 +32,13 @@ int demo_disk_attach(struct demo *d, struct demo_device *dev)
     struct vdrv_virtio_blk_config cfg = {0};
     int err;
 
-    (void)d;
     if (ndisks == DISKS)
         return VDRV_ERR_NO_MEMORY;
     cfg.work = k->work;
     cfg.work_size = sizeof(k->work);
     cfg.queue_size = QUEUE;
+    cfg.vectors = dev->nvectors;
+    cfg.packed = d->packed;
     err = vdrv_virtio_blk_init(&k->blk, dev->transport, &cfg);
     if (err != VDRV_OK)
         return err;

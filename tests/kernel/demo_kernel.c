@@ -46,6 +46,60 @@ static void hal_log(void *ctx, uint32_t level, const char *text)
     kprintf("%s: %s\n", level < 4 ? names[level] : "log", text);
 }
 
+/* ---- Registers, when somebody counts ----------------------------------------- */
+
+static uintptr_t watched_at[DEMO_DEVICES];
+static uint32_t watching, watched_reads;
+
+static void watch(uintptr_t addr)
+{
+    if (watching < DEMO_DEVICES)
+        watched_at[watching++] = addr;
+}
+
+static uint32_t watched(void)
+{
+    return watched_reads;
+}
+
+static uint32_t reg_read(void *ctx, uint32_t space, uintptr_t addr,
+                         uint32_t width)
+{
+    (void)ctx;
+    for (uint32_t i = 0; i < watching; i++)
+        watched_reads += watched_at[i] == addr;
+    if (space == VDRV_SPACE_PORT)
+        return arch_io_read((uint32_t)addr, width);
+    if (width == 1)
+        return *(volatile uint8_t *)addr;
+    if (width == 2)
+        return *(volatile uint16_t *)addr;
+    return *(volatile uint32_t *)addr;
+}
+
+static void reg_write(void *ctx, uint32_t space, uintptr_t addr, uint32_t width,
+                      uint32_t value)
+{
+    (void)ctx;
+    if (space == VDRV_SPACE_PORT)
+        arch_io_write((uint32_t)addr, width, value);
+    else if (width == 1)
+        *(volatile uint8_t *)addr = (uint8_t)value;
+    else if (width == 2)
+        *(volatile uint16_t *)addr = (uint16_t)value;
+    else
+        *(volatile uint32_t *)addr = value;
+}
+
+/* Little-endian CPUs alone: there is no other with PCI here. */
+static void watch_init(void)
+{
+    hal.reg_read = reg_read;
+    hal.reg_write = reg_write;
+    platform.watch = watch;
+    platform.watched = watched;
+}
+
 static void hal_init(void)
 {
     void *start;
@@ -61,6 +115,8 @@ static void hal_init(void)
     hal.relax = hal_relax;
     hal.wait = hal_wait;
     hal.log = hal_log;
+    if (karg_number(arch_cmdline(), "watch", 0))
+        watch_init();
 }
 
 /* ---- The buses ---------------------------------------------------------------- */
@@ -103,6 +159,18 @@ static uint32_t pci_irq(uint32_t fn, uint32_t pin, uint32_t line)
     return irq == ARCH_NO_IRQ ? DEMO_NO_IRQ : irq;
 }
 
+static int message(uint32_t n, struct vdrv_msix_message *msg, uint32_t *irq)
+{
+    const struct arch_msi *m = &arch_machine()->msi;
+
+    if (n >= m->count)
+        return VDRV_ERR_NO_MEMORY;
+    *irq = m->irq + n;
+    if (m->kind == ARCH_MSI_APIC)
+        return vdrv_msix_apic(0, m->data + n, msg); /* the boot CPU's id */
+    return vdrv_msix_gicv2m(m->frame, m->irq + n, msg);
+}
+
 static void irq_attach(uint32_t irq, void (*handler)(void *arg), void *arg)
 {
     arch_irq_attach(irq, handler, arg);
@@ -130,6 +198,8 @@ int kernel_main(void)
     platform.mmio.count = m->mmio.slots;
     platform.mmio_irq = m->mmio.irq;
     platform.pci_irq = pci_irq;
+    if (m->msi.kind != ARCH_MSI_NONE)
+        platform.message = message;
     platform.irq_attach = irq_attach;
     platform.now_us = arch_now_us;
     platform.key = arch_getc;

@@ -25,7 +25,7 @@ static struct nic {
     struct vdrv_net_info info;
     struct vdrv_net_pool pool[2]; /* receive, transmit */
     struct vdrv_net_buf bufs[2][QUEUE];
-    uint64_t work[VDRV_VIRTIO_NET_WORK_SIZE(1, QUEUE, 16) / 8 + 1];
+    uint64_t work[VDRV_VIRTIO_NET_WORK_SIZE(1, DEMO_DEVICE_QUEUE, 16) / 8 + 1];
     uint8_t mem[2][VDRV_NET_POOL_SIZE(QUEUE, VDRV_NET_POOL_FRAME)]
         __attribute__((aligned(64)));
 } nics[NICS];
@@ -63,6 +63,8 @@ int demo_net_attach(struct demo *d, struct demo_device *dev)
     cfg.work = n->work;
     cfg.work_size = sizeof(n->work);
     cfg.queue_size = QUEUE;
+    cfg.vectors = dev->nvectors;
+    cfg.packed = d->packed;
     cfg.rx_headroom = 1; /* pool buffers have it */
     err = make_pools(n, &cfg);
     if (err == VDRV_OK)

@@ -30,12 +30,13 @@ int demo_screen_attach(struct demo *d, struct demo_device *dev)
     struct vdrv_virtio_gpu_config cfg = {0};
     int err;
 
-    (void)d;
     if (s->at)
         return VDRV_ERR_NO_MEMORY;
     cfg.work = s->work;
     cfg.work_size = sizeof(s->work);
     cfg.queue_size = QUEUE;
+    cfg.vectors = dev->nvectors;
+    cfg.packed = d->packed;
     err = vdrv_virtio_gpu_init(&s->gpu, dev->transport, &cfg);
     if (err != VDRV_OK)
         return err;
@@ -95,7 +96,8 @@ void demo_screen_run(struct demo *d)
     int err;
 
     if (!s->at) {
-        demo_skip(d, "screen", "no display was found");
+        if (karg_number(d->p->args, "screen", 1))
+            demo_skip(d, "screen", "no display was found");
         return;
     }
     err = set_up(d, s);

@@ -21,10 +21,11 @@ $(error ARCH is $(ARCH), but there is a demo for $(KERNEL_ARCHES) only)
 endif
 endif
 
-KERNEL_PROGRAMS += hello lines screens demo
+KERNEL_PROGRAMS += hello lines screens pair demo
 KERNEL_SRCS_hello := $(KERNEL_DIR)/hello.c
 KERNEL_SRCS_lines := $(KERNEL_DIR)/lines.c
 KERNEL_SRCS_screens := $(KERNEL_DIR)/screens.c
+KERNEL_SRCS_pair := $(addprefix $(KERNEL_DIR)/,pair.c pattern.c)
 KERNEL_SRCS_demo := $(addprefix $(KERNEL_DIR)/,demo.c demo_bus.c demo_disk.c \
 	demo_net.c demo_screen.c demo_kernel.c pattern.c picture.c responder.c)
 
@@ -66,11 +67,12 @@ KERNEL_CFLAGS_riscv32 := -Wno-format
 KERNEL_LDFLAGS := -nostdlib -static -Wl,--build-id=none \
 	-Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,--fatal-warnings
 
-KERNEL_COMMON := $(addprefix $(KERNEL_DIR)/,klib.c kmem.c arch/irq_table.c)
+KERNEL_COMMON := $(addprefix $(KERNEL_DIR)/,klib.c kmem.c \
+	arch/irq_table.c arch/cpu2.c)
 KERNEL_ARCH_SRCS_x86_64 := $(addprefix $(KERNEL_DIR)/arch/, \
-	x86_64/start_x86_64.S x86_64/x86_64.c x86/x86.c)
+	x86_64/start_x86_64.S x86_64/x86_64.c x86/x86.c x86/cpu2_x86.S)
 KERNEL_ARCH_SRCS_i386 := $(addprefix $(KERNEL_DIR)/arch/, \
-	i386/start_i386.S i386/i386.c x86/x86.c)
+	i386/start_i386.S i386/i386.c x86/x86.c x86/cpu2_x86.S)
 KERNEL_ARCH_SRCS_riscv64 := $(addprefix $(KERNEL_DIR)/arch/, \
 	riscv/start_riscv.S riscv/riscv.c fdt_read.c)
 KERNEL_ARCH_SRCS_riscv32 := $(KERNEL_ARCH_SRCS_riscv64)

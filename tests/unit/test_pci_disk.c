@@ -233,9 +233,49 @@ static void cost_of_init(void)
     finish();
 }
 
+/*
+ * PCI-47 to PCI-52: each way to say which queue, and how far it is; the fake
+ * knows what must come.  PCI-25, PCI-26: a queue reset, whose word is taken.
+ */
+static void kicks_and_resets(void)
+{
+    for (unsigned k = 0; k < 8; k++) {
+        struct vdrv_virtio_blk_config cfg = {.work = m.work,
+                                             .work_size = sizeof(m.work),
+                                             .queue_size = 16,
+                                             .queue_reset = 1};
+        struct fake_queue *q;
+
+        setup(NULL, NULL);
+        fake_dev_offer(&m.disk.dev, FAKE_F_NOTIFICATION_DATA, k & 1);
+        fake_dev_offer(&m.disk.dev, FAKE_F_NOTIF_CONFIG_DATA, k & 2);
+        fake_dev_offer(&m.disk.dev, FAKE_F_RING_RESET, k & 4);
+        CHECK_EQ(vdrv_pci_ecam_init(&m.ecam, &m.f.hal, ECAM, 0, 3, &m.ops),
+                 VDRV_OK);
+        REQUIRE(find(NULL) == VDRV_OK);
+        REQUIRE(vdrv_virtio_blk_init(&m.blk, &m.pci.transport, &cfg) ==
+                VDRV_OK);
+        q = &m.disk.dev.queue[0];
+        q->reset_reads = 3;
+        for (unsigned i = 0; i < 20; i++)
+            use();
+        CHECK_EQ(q->kick_value & 0xFFFF, k & 2 ? 0xBE00 : 0);
+        CHECK_EQ(q->kick_value >> 16, k & 1 ? 40 : 0);
+        CHECK_EQ(vdrv_reset_queue(&m.blk.block.dev, 0),
+                 k & 4 ? VDRV_OK : VDRV_ERR_UNSUPPORTED);
+        use();
+        CHECK_EQ(q->resets, k >> 2);
+        CHECK_EQ(m.disk.dev.resets, 1);
+        CHECK_EQ(vdrv_virtio_blk_fini(&m.blk), VDRV_OK);
+        CHECK_EQ(m.f.violations, 0);
+        finish();
+    }
+}
+
 static const struct check_case cases[] = {
     {"by_ecam", by_ecam},
     {"by_ports", by_ports},
+    {"kicks_and_resets", kicks_and_resets},
     {"by_own_layer", by_own_layer},
     {"with_windows", with_windows},
     {"in_io_bar", in_io_bar},

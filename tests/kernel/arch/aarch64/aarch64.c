@@ -5,6 +5,7 @@
  */
 #include "../../klib.h"
 #include "../arm_virt/arm_virt.h"
+#include "../cpu2.h"
 
 #define GIB      (1ull << 30)
 #define RAM_GIBS 4u /* so much RAM is mapped as such */
@@ -26,6 +27,7 @@
     __asm__ volatile("msr " #name ", %0" : : "r"((uint64_t)(val)) : "memory")
 
 void aarch64_main(void);
+void aarch64_cpu2(void);
 void aarch64_trap(uint64_t vector, const uint64_t *frame);
 
 static _Alignas(4096) uint64_t level0[512], level1[2][512];
@@ -33,6 +35,8 @@ static bool has_pmu;
 
 const char arm_virt_name[] = "aarch64 virt";
 const uint64_t arm_virt_ram_max = RAM_GIBS * GIB;
+
+const uint32_t arm_psci_cpu_on = 0xc4000003;
 
 const struct arch_pci arm_virt_pci = {
     .ecam = 0x4010000000,
@@ -131,7 +135,7 @@ void aarch64_trap(uint64_t vector, const uint64_t *frame)
  * 40 bits of address in 1 GiB blocks: RAM is normal write-back memory, all
  * else is Device-nGnRE and never executed.
  */
-static void mmu_init(void)
+static void mmu_fill(void)
 {
     for (uint64_t i = 0; i < 1024; i++) {
         bool ram = i >= ARM_RAM / GIB && i < ARM_RAM / GIB + RAM_GIBS;
@@ -140,6 +144,10 @@ static void mmu_init(void)
     }
     level0[0] = (uintptr_t)level1[0] | PTE_TABLE;
     level0[1] = (uintptr_t)level1[1] | PTE_TABLE;
+}
+
+static void mmu_on(void)
+{
     SYSREG_WRITE(mair_el1, 0xff04);
     /* 40 bits in and out, 4 KiB granule, cached shareable walks, no TTBR1 */
     SYSREG_WRITE(tcr_el1,
@@ -163,9 +171,17 @@ static void pmu_init(void)
     SYSREG_WRITE(pmcntenset_el0, 1u << 31);
 }
 
+/* From aarch64's start-up code. */
+void aarch64_cpu2(void)
+{
+    mmu_on();
+    cpu2_main();
+}
+
 void aarch64_main(void)
 {
-    mmu_init();
+    mmu_fill();
+    mmu_on();
     pmu_init();
     arm_virt_main();
 }

@@ -27,6 +27,20 @@ _start:
 3:  wfi
     b       3b
 
+    .globl arm_cpu2_entry
+arm_cpu2_entry:
+    msr     daifset, #15
+    adrp    x9, stack2_top
+    add     x9, x9, :lo12:stack2_top
+    mov     sp, x9
+    adrp    x9, vectors
+    add     x9, x9, :lo12:vectors
+    msr     vbar_el1, x9
+    isb
+    bl      aarch64_cpu2
+1:  wfi
+    b       1b
+
     .text
     .balign 2048
 vectors:
@@ -65,5 +79,7 @@ trap_common:
     .balign 16
     .skip   65536
 stack_top:
+    .skip   65536
+stack2_top:
 
     .section .note.GNU-stack, "", @progbits

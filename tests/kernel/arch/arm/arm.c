@@ -6,6 +6,7 @@
  */
 #include "../../klib.h"
 #include "../arm_virt/arm_virt.h"
+#include "../cpu2.h"
 
 #define MIB      (1u << 20)
 #define RAM_MIBS 2048u /* so much RAM is mapped as such */
@@ -33,6 +34,7 @@ struct frame {
 };
 
 void arm_main(void);
+void arm_cpu2(void);
 void arm_trap(uint32_t vector, const struct frame *frame);
 _Noreturn void raise(int sig);
 
@@ -40,6 +42,8 @@ static _Alignas(16384) uint32_t sections[4096];
 
 const char arm_virt_name[] = "arm virt";
 const uint64_t arm_virt_ram_max = (uint64_t)RAM_MIBS * MIB;
+
+const uint32_t arm_psci_cpu_on = 0x84000003;
 
 const struct arch_pci arm_virt_pci = {
     .ecam = 0x3f000000,
@@ -147,7 +151,7 @@ void arm_trap(uint32_t vector, const struct frame *f)
 }
 
 /* RAM is normal, shared write-back memory, all else is a device. */
-static void mmu_init(void)
+static void mmu_fill(void)
 {
     const uint32_t first = ARM_RAM / MIB;
 
@@ -155,6 +159,10 @@ static void mmu_init(void)
         sections[i] =
             i << 20 | (i >= first && i < first + RAM_MIBS ? SECTION_NORMAL
                                                           : SECTION_DEVICE);
+}
+
+static void mmu_on(void)
+{
     CP15_WRITE("0, %0, c3, c0, 0", 3); /* domain 0: no permission is asked */
     CP15_WRITE("0, %0, c2, c0, 2", 0); /* TTBR0 for all addresses */
     CP15_WRITE("0, %0, c2, c0, 0", (uintptr_t)sections);
@@ -165,8 +173,16 @@ static void mmu_init(void)
     __asm__ volatile("isb" : : : "memory");
 }
 
+/* From arm's start-up code. */
+void arm_cpu2(void)
+{
+    mmu_on();
+    cpu2_main();
+}
+
 void arm_main(void)
 {
-    mmu_init();
+    mmu_fill();
+    mmu_on();
     arm_virt_main();
 }

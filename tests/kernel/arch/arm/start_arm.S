@@ -25,6 +25,20 @@ _start:
     bl      arm_main
 2:  wfi
     b       2b
+
+    .globl arm_cpu2_entry
+arm_cpu2_entry:
+    cpsid   if, #0x13
+    ldr     sp, =stack2_top
+    ldr     r0, =vectors
+    mcr     p15, 0, r0, c12, c0, 0
+    mrc     p15, 0, r0, c1, c0, 0
+    bic     r0, r0, #1 << 13
+    mcr     p15, 0, r0, c1, c0, 0
+    isb
+    bl      arm_cpu2
+3:  wfi
+    b       3b
     .ltorg
 
     .text
@@ -68,5 +82,7 @@ trap_common:
     .balign 16
     .skip   65536
 stack_top:
+    .skip   65536
+stack2_top:
 
     .section .note.GNU-stack, "", %progbits

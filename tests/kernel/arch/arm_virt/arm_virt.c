@@ -7,6 +7,7 @@
  */
 #include "arm_virt.h"
 #include "../../klib.h"
+#include "../cpu2.h"
 #include "../fdt_read.h"
 #include "../irq_table.h"
 
@@ -93,6 +94,14 @@ _Noreturn void arch_exit(int code)
     arm_psci(PSCI_OFF, 0, 0, 0);
     for (;;)
         __asm__ volatile("wfi");
+}
+
+bool arch_cpu_start(void (*fn)(void *arg), void *arg)
+{
+    cpu2_prepare(fn, arg);
+    if (arm_psci(arm_psci_cpu_on, 1, (uintptr_t)arm_cpu2_entry, 0) != 0)
+        return false;
+    return cpu2_came();
 }
 
 bool arm_virt_leaving(void)

@@ -35,6 +35,9 @@ void arm_sleep(void);
 
 /* Semihosting's SYS_EXIT_EXTENDED with its two words; may return. */
 void arm_semihosting_exit(const uintptr_t block[2]);
+/* Where PSCI starts the second CPU, and the number of that call. */
+extern const char arm_cpu2_entry[];
+extern const uint32_t arm_psci_cpu_on;
 /* A PSCI call by hvc. */
 uintptr_t arm_psci(uint32_t function, uintptr_t a, uintptr_t b, uintptr_t c);
 

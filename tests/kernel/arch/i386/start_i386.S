@@ -36,6 +36,22 @@ pvh_start:
 2:  hlt
     jmp     2b
 
+/* The second CPU, from cpu2_x86.S. */
+    .globl x86_cpu2_32
+x86_cpu2_32:
+    lgdt    gdt_ptr
+    mov     $16, %eax
+    mov     %eax, %ds
+    mov     %eax, %es
+    mov     %eax, %ss
+    mov     %eax, %fs
+    mov     %eax, %gs
+    mov     $stack2_top, %esp
+    call    cpu2_main
+1:  cli
+    hlt
+    jmp     1b
+
 /*
  * 16 bytes a stub: vector n is entered at i386_stubs + 16 * n.  Those without
  * an error code push a 0, so that all frames look alike.
@@ -82,5 +98,7 @@ gdt_ptr:
     .balign 16
     .skip   65536
 stack_top:
+    .skip   65536
+stack2_top:
 
     .section .note.GNU-stack, "", @progbits

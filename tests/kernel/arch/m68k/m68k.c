@@ -149,6 +149,13 @@ _Noreturn void arch_exit(int code)
         __asm__ volatile("stop #0x2700");
 }
 
+bool arch_cpu_start(void (*fn)(void *arg), void *arg)
+{
+    (void)fn;
+    (void)arg;
+    return false;
+}
+
 static uint64_t now_ns(void)
 {
     uint32_t low = *reg32(TIMER + RTC_LOW);

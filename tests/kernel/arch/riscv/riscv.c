@@ -6,11 +6,13 @@
  */
 #include "../../arch.h"
 #include "../../klib.h"
+#include "../cpu2.h"
 #include "../fdt_read.h"
 #include "../irq_table.h"
 
 #define UART      0x10000000u /* ns16550a, PLIC source 10 */
 #define FINISHER  0x100000u   /* sifive,test0 */
+#define MSIP1     0x2000004u  /* in the CLINT, hart 1 */
 #define MTIMECMP  0x2004000u  /* in the CLINT, hart 0 */
 #define PLIC      0xc000000u
 #define PLIC_IRQS 96u
@@ -32,11 +34,17 @@
         v_;                                                                    \
     })
 #define CSR_SET(name, bits)                                                    \
-    __asm__ volatile("csrs " #name ", %0" : : "r"((uintptr_t)(bits)) : "memor" \
-                                                                       "y")
+    __asm__ volatile("csrs " #name ", %0"                                      \
+                     :                                                         \
+                     : "r"((uintptr_t)(bits))                                  \
+                     : "memor"                                                 \
+                       "y")
 #define CSR_CLEAR(name, bits)                                                  \
-    __asm__ volatile("csrc " #name ", %0" : : "r"((uintptr_t)(bits)) : "memor" \
-                                                                       "y")
+    __asm__ volatile("csrc " #name ", %0"                                      \
+                     :                                                         \
+                     : "r"((uintptr_t)(bits))                                  \
+                     : "memor"                                                 \
+                       "y")
 
 void riscv_main(const void *fdt);
 void riscv_trap(const uintptr_t *frame);
@@ -157,6 +165,14 @@ uint64_t arch_cycles(void)
 void arch_relax(void)
 {
     __asm__ volatile("" : : : "memory");
+}
+
+bool arch_cpu_start(void (*fn)(void *arg), void *arg)
+{
+    cpu2_prepare(fn, arg);
+    __asm__ volatile("fence" : : : "memory");
+    *reg32(MSIP1) = 1;
+    return cpu2_came();
 }
 
 static void timer_set(uint64_t ticks)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * RISC-V virt, -bios none: QEMU enters here in M mode with the hart number in
- * a0 and the device tree in a1.  One hart runs, all others sleep for good.
+ * a0 and the device tree in a1.  One hart runs; the second sleeps until a
+ * software interrupt wakes it, all others for good.
  */
 #if __riscv_xlen == 64
 #define STORE sd
@@ -19,7 +20,7 @@ _start:
     csrw    mie, zero
     csrw    mstatus, zero
     csrr    t0, mhartid
-    bnez    t0, park
+    bnez    t0, second
     la      sp, stack_top
     la      t0, trap_entry
     csrw    mtvec, t0
@@ -33,6 +34,24 @@ _start:
     call    riscv_main
 park:
     wfi
+    j       park
+
+/* Nobody else has had its software interrupt: it finds .bss cleared. */
+second:
+    li      t0, 8 /* MSIE */
+    csrw    mie, t0
+1:  wfi
+    csrr    t1, mip
+    andi    t1, t1, 8
+    beqz    t1, 1b
+    csrw    mie, zero
+    li      t0, 0x2000004 /* msip of hart 1 */
+    sw      zero, (t0)
+    la      sp, stack2_top
+    la      t0, trap_entry
+    csrw    mtvec, t0
+    fence
+    call    cpu2_main
     j       park
 
 /* x1..x31 go to frame[1..31]; frame[0] holds mepc. */
@@ -65,5 +84,7 @@ trap_entry:
     .balign 16
     .skip   65536
 stack_top:
+    .skip   65536
+stack2_top:
 
     .section .note.GNU-stack, "", @progbits

@@ -7,7 +7,9 @@
  */
 #include "x86.h"
 #include "../../klib.h"
+#include "../cpu2.h"
 #include "../irq_table.h"
+#include "x86_cpu2.h"
 
 #define COM1       0x3f8u /* GSI 4 */
 #define DEBUG_EXIT 0xf4u
@@ -18,6 +20,8 @@
 
 #define LAPIC_EOI    0x0b0u
 #define LAPIC_SVR    0x0f0u
+#define LAPIC_ICR    0x300u
+#define LAPIC_TO     0x310u
 #define LAPIC_TIMER  0x320u
 #define LAPIC_LINT0  0x350u
 #define LAPIC_LINT1  0x360u
@@ -47,7 +51,7 @@ struct memmap_entry {
     uint32_t type, reserved;
 };
 
-extern char __image_end[];
+extern char __image_end[], x86_cpu2_begin[], x86_cpu2_end[];
 
 static struct arch_machine machine;
 static char cmdline[1024];
@@ -177,6 +181,34 @@ void arch_wait(uint64_t max_us)
     /* sti holds interrupts off for one more instruction: none can slip in */
     __asm__ volatile("sti; hlt; cli" : : : "memory");
     *reg32(LAPIC + LAPIC_ICOUNT) = 0;
+}
+
+static void pause_us(uint64_t us)
+{
+    uint64_t start = arch_now_us();
+
+    while (arch_now_us() - start < us)
+        arch_relax();
+}
+
+/* INIT, a pause, and the start-up interrupt twice, as Intel has it. */
+bool arch_cpu_start(void (*fn)(void *arg), void *arg)
+{
+    const size_t size = (size_t)(x86_cpu2_end - x86_cpu2_begin);
+    uint8_t *page = (uint8_t *)(uintptr_t)X86_CPU2_PAGE;
+
+    cpu2_prepare(fn, arg);
+    for (size_t i = 0; i < size; i++)
+        ((volatile uint8_t *)page)[i] = ((const uint8_t *)x86_cpu2_begin)[i];
+    *reg32(LAPIC + LAPIC_TO) = 1u << 24;
+    *reg32(LAPIC + LAPIC_ICR) = 0x4500;
+    pause_us(10000);
+    for (unsigned i = 0; i < 2; i++) {
+        *reg32(LAPIC + LAPIC_TO) = 1u << 24;
+        *reg32(LAPIC + LAPIC_ICR) = 0x4600 | X86_CPU2_PAGE >> 12;
+        pause_us(200);
+    }
+    return cpu2_came();
 }
 
 static uint32_t ioapic_read(uintptr_t base, uint32_t reg)

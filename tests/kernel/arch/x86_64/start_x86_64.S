@@ -71,7 +71,9 @@ pvh_start:
     cmp     $ENTRIES, %ecx
     jb      3b
 
-4:  mov     $pml4, %eax
+4:  xor     %esi, %esi
+long_mode:
+    mov     $pml4, %eax
     mov     %eax, %cr3
     mov     %cr4, %eax
     or      $0x20, %eax /* PAE */
@@ -94,6 +96,14 @@ link_four:
     loop    1b
     ret
 
+/* The second CPU, from cpu2_x86.S. */
+    .globl x86_cpu2_32
+x86_cpu2_32:
+    mov     $16, %eax
+    mov     %eax, %ds
+    mov     $1, %esi
+    jmp     long_mode
+
     .code64
 start64:
     mov     $16, %eax
@@ -103,10 +113,17 @@ start64:
     xor     %eax, %eax
     mov     %eax, %fs
     mov     %eax, %gs
+    test    %esi, %esi
+    jnz     2f
     mov     %ebp, %edi
     call    x86_main
 1:  hlt
     jmp     1b
+2:  mov     $stack2_top, %rsp
+    call    cpu2_main
+3:  cli
+    hlt
+    jmp     3b
 
 /*
  * 16 bytes a stub: vector n is entered at x86_64_stubs + 16 * n.  Those without
@@ -182,6 +199,8 @@ pdpt:
 pd: .skip   8 * ENTRIES
     .skip   65536
 stack_top:
+    .skip   65536
+stack2_top:
     .globl x86_64_huge_pages
 x86_64_huge_pages:
     .skip   4
