@@ -72,13 +72,14 @@ static inline int commit(struct vdrv_queue *q, struct pvirtq_desc *head,
 /*
  * The tags of a chain whose addresses and lengths are in place, of which the
  * first `outs` are readable; it may pass the end of the ring.  2.8.8: NEXT in
- * all but the last, the id in the last.
+ * all but the last, the id in the last; it is in the others as well, because
+ * QEMU 7.2 takes it out of the first.
  */
 static int commit_any(struct vdrv_queue *q, uint32_t count, uint32_t outs,
                       uint32_t writable, uint32_t mapped, void *cookie)
 {
     const uint32_t id = q->free_at;
-    const uint32_t head = q->avail_tag | (count > 1 ? TAG_NEXT : id) |
+    const uint32_t head = q->avail_tag | id | (count > 1 ? TAG_NEXT : 0) |
                           (outs == 0 ? TAG_WRITE : 0);
     uint32_t tag = q->avail_tag, next_id = id;
     int32_t at = advance(q, q->avail_at, 1, &tag);
@@ -86,7 +87,7 @@ static int commit_any(struct vdrv_queue *q, uint32_t count, uint32_t outs,
 
     for (uint32_t k = 1; k < count; k++) {
         shared_store32(&desc_at(q, at)->tag,
-                       tag | (k + 1 < count ? TAG_NEXT : id) |
+                       tag | id | (k + 1 < count ? TAG_NEXT : 0) |
                            (k < outs ? 0 : TAG_WRITE));
         at = advance(q, at, 1, &tag);
     }
@@ -213,15 +214,15 @@ ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
          unlikely(!place(q, &seg[2], &d[2], nout < 3 ? &writable : &readable))))
         return add_mapped(q, seg, nout, nin, cookie);
     id = q->free_at;
-    tag = q->avail_tag;
+    tag = q->avail_tag | id;
     if (n > 2)
         d[1].tag = le32(tag + (TAG_NEXT | (nout < 2 ? TAG_WRITE : 0)));
     if (n > 1)
-        d[n - 1].tag = le32((tag + (nin != 0 ? TAG_WRITE : 0)) | id);
+        d[n - 1].tag = le32(tag + (nin != 0 ? TAG_WRITE : 0));
     q->free_at = (uint32_t)q->slot[id].link;
     q->avail_at += bytes;
     return commit(q, d, id,
-                  (tag + (nout == 0 ? TAG_WRITE : 0)) | (n > 1 ? TAG_NEXT : id),
+                  tag + (nout == 0 ? TAG_WRITE : 0) + (n > 1 ? TAG_NEXT : 0),
                   (uint32_t)writable + 1, (uint32_t)bytes, cookie);
 }
 
