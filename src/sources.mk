@@ -44,7 +44,9 @@ VDRV_SRCS := $(addprefix $(VDRV_DIR)/src/, \
 	trait/vdrv_display_rect.c \
 	trait/vdrv_net.c \
 	trait/vdrv_net_pool.c \
+	transport/vdrv_fdt.c \
 	transport/vdrv_mmio.c \
+	transport/vdrv_mmio_cmdline.c \
 	transport/vdrv_mmio_legacy.c \
 	transport/vdrv_msix.c \
 	transport/vdrv_pci.c \

@@ -21,16 +21,18 @@ CLOSING = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-# Python tests that drive a program of ours; test_proofs wants QEMU, too.
+# Python tests that drive a program of ours; the latter want QEMU, too.
 DRIVES = {"test_picture.py": ["build/test/picture_dump"],
           "test_tsan.py": ["build/test/tsan/test_xv6_disk",
                            "build/test/tsan/test_rtos_wait",
                            "build/test/tsan/test_queue_threads"]}
 WITH_QEMU = {"test_proofs.py": ["build/test/responder_peer",
-                                "qemu-system-x86_64"]}
+                                "qemu-system-x86_64"],
+             "test_fdt_blobs.py": ["build/test/fdt_slots"]}
 
 # On QEMU's devices; how many operations on each, if not the usual number.
-QTESTS = ("qtest_blk", "qtest_net", "qtest_gpu", "qtest_stories")
+QTESTS = ("qtest_blk", "qtest_blk_props", "qtest_net", "qtest_frames",
+          "qtest_gpu", "qtest_stories")
 OPERATIONS = os.environ.get("QTEST_OPERATIONS", "")
 
 
@@ -67,7 +69,11 @@ def qtest_programs() -> list[list[str]]:
     return [[str(ROOT / "build/test" / name), *more] for name in QTESTS]
 
 
-SUITES = {"host": host_programs, "guest": guest_programs,
+def cpus_programs() -> list[list[str]]:
+    return [[sys.executable, str(ROOT / "tests/cpus.py")]]
+
+
+SUITES = {"cpus": cpus_programs, "host": host_programs, "guest": guest_programs,
           "lint": lint_programs, "qtest": qtest_programs}
 
 
@@ -111,13 +117,13 @@ def main() -> int:
                     lambda c: run(c, args.timeout), commands):
                 print(f"{name:28} {counts[0]:5} passed {counts[1]:3} failed "
                       f"{counts[2]:3} skipped {secs:6.1f} s", flush=True)
+                total = [a + b for a, b in zip(total, counts)]
                 if counts[1] or args.v:
                     print(text, flush=True)
                     continue
                 for line in text.splitlines():
                     if line.startswith("| ") or "skipped: " in line:
                         print(f"    {line}", flush=True)
-                total = [a + b for a, b in zip(total, counts)]
     print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
     return 1 if total[1] or total[0] == 0 else 0
 

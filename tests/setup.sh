@@ -91,7 +91,23 @@ needs() {
         want /sbin/e2fsck e2fsprogs
         want valgrind valgrind
         ;;
-    test) needs test-host; guests; needs lint ;;
+    test)
+        needs test-host
+        guests
+        want dtc device-tree-compiler
+        needs test-cpus
+        needs lint
+        ;;
+    test-cpus)
+        needs demo-host
+        want qemu-s390x qemu-user
+        want s390x-linux-gnu-gcc gcc-s390x-linux-gnu
+        want powerpc-linux-gnu-gcc gcc-powerpc-linux-gnu
+        want arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
+        want /usr/s390x-linux-gnu/include/stdio.h libc6-dev-s390x-cross
+        want /usr/powerpc-linux-gnu/include/stdio.h libc6-dev-powerpc-cross
+        want /usr/arm-linux-gnueabihf/include/stdio.h libc6-dev-armhf-cross
+        ;;
     test-qtest | soak) needs demo-host; qemu x86_64; qemu aarch64 ;;
     lint)
         needs demo-host

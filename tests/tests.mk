@@ -99,8 +99,10 @@ endef
 -include $(TSAN_LIB_OBJS:.o=.d)
 
 # Programs that Python tests drive.
-HOST_HELPERS := $(HOST_OUT)/picture_dump $(HOST_OUT)/responder_peer
+HOST_HELPERS := $(HOST_OUT)/picture_dump $(HOST_OUT)/responder_peer \
+	$(HOST_OUT)/fdt_slots
 HELPER_SRCS_picture_dump := tests/kernel/picture.c
+HELPER_SRCS_fdt_slots := src/transport/vdrv_fdt.c
 HELPER_SRCS_responder_peer := tests/kernel/responder.c tests/kernel/pattern.c
 define host_helper
 $(HOST_OUT)/$1: $(patsubst %.c,$(HOST_OUT)/%.o,tests/unit/$1.c \
@@ -120,15 +122,16 @@ $(DEMO_HOST): $(DEMO_HOST_OBJS) $(HOST_LIB_OBJS)
 -include $(DEMO_HOST_OBJS:.o=.d)
 
 # The library on QEMU's devices, driven from out here.
-QTESTS := $(patsubst %,$(HOST_OUT)/%,qtest_blk qtest_net qtest_gpu \
-	qtest_stories)
+QTESTS := $(patsubst %,$(HOST_OUT)/%,qtest_blk qtest_blk_props qtest_net \
+	qtest_frames qtest_gpu qtest_stories)
 QTEST_OBJS := $(patsubst %,$(HOST_OUT)/tests/qtest/%.o,qtest_machine \
 	qtest_memory) $(patsubst ./%.c,$(HOST_OUT)/%.o,$(VDRV_SRCS))
 $(HOST_OUT)/tests/qtest/%.o: HOST_CFLAGS += \
 	$(if $(filter %packed.c,$(VDRV_SRCS)),-DQTEST_PACKED)
 $(QTESTS): $(HOST_OUT)/%: $(HOST_OUT)/tests/qtest/%.o $(QTEST_OBJS)
 	@echo "  LD    $@"
-	$(Q)$(HOST_CC) $(SAN) -o $@ $^ $(QTEST_LIBS_$(@F))
+	$(Q)$(HOST_CC) $(SAN) -o $@ $^ $(QTEST_LIBS_$(@F)) -lpthread
+$(HOST_OUT)/qtest_frames: $(HOST_OUT)/tests/qtest/qtest_wire.o
 $(HOST_OUT)/qtest_stories: $(patsubst %.c,$(HOST_OUT)/%.o,$(DISK_STORIES))
 QTEST_LIBS_qtest_stories := $(DISK_LIBS)
 -include $(wildcard $(HOST_OUT)/tests/qtest/*.d)
@@ -137,6 +140,44 @@ $(foreach t,$(notdir $(HOST_TESTS)),$(eval $(call host_test,$t)))
 $(foreach t,$(TSAN_TESTS),$(eval $(call tsan_test,$t)))
 -include $(HOST_LIB_OBJS:.o=.d)
 .SECONDARY:
+
+# ---- Host tests on other CPUs, by qemu-user -------------------------------------
+
+# Big-endian with 64 and 32 bits, and little-endian with 32, whose device
+# addresses are above 4 GiB all the same.  A CPU without a compiler here, or
+# without its libc's headers, is left out, and tests/cpus.py says so.  Where a
+# test's time is in what no CPU does differently, only one of them runs it.
+CPUS := s390x powerpc arm
+CPU_GCC_s390x := s390x-linux-gnu-gcc
+CPU_GCC_powerpc := powerpc-linux-gnu-gcc
+CPU_GCC_arm := arm-linux-gnueabihf-gcc
+CPU_TESTS := blk blk_faults blk_legacy blk_zones driver edid fake_dev fdt gpu \
+	life mmio mmio_cmdline mmio_legacy msix net net_ctrl net_offload pci \
+	pci_disk pci_legacy pci_power pci_window queue queue_doorbell \
+	queue_faults queue_in_order queue_reset
+CPU_OUT := build/cpu
+CPU_CFLAGS := $(filter-out $(SAN) -g,$(HOST_CFLAGS))
+CPU_HAVE := $(foreach c,$(CPUS),$(if $(shell echo '\#include <stdio.h>' | \
+	$(CPU_GCC_$c) -E - >/dev/null 2>&1 && echo yes),$c))
+
+define cpu_rules
+$(CPU_OUT)/$1/%.o: %.c
+	@mkdir -p $$(@D)
+	$$(Q)$(CPU_GCC_$1) $$(CPU_CFLAGS) -MMD -MP -c -o $$@ $$<
+CPU_OBJS_$1 := $(HOST_LIB_OBJS:$(HOST_OUT)/%=$(CPU_OUT)/$1/%)
+$(CPU_OUT)/$1/test_%: $(CPU_OUT)/$1/tests/unit/test_%.o $$(CPU_OBJS_$1) \
+	    $(CPU_OUT)/$1/tests/unit/rawdrv.o
+	@echo "  LD    $$@"
+	$$(Q)$(CPU_GCC_$1) -static -o $$@ $$^ -lpthread
+-include $$(CPU_OBJS_$1:.o=.d)
+-include $(CPU_TESTS:%=$(CPU_OUT)/$1/tests/unit/test_%.d)
+endef
+$(foreach c,$(CPU_HAVE),$(eval $(call cpu_rules,$c)))
+CPU_ALL := $(foreach c,$(CPU_HAVE),$(CPU_TESTS:%=$(CPU_OUT)/$c/test_%))
+
+.PHONY: test-cpus
+test-cpus: $(CPU_ALL)
+	$(Q)$(PYTHON) tests/run_tests.py -v cpus
 
 # ---- Fuzzing: device behaviour is the input -------------------------------------
 
@@ -155,7 +196,7 @@ $(FUZZ_SMOKE): $(FUZZ_SMOKE_OBJS) $(VDRV_SRCS:./%.c=$(HOST_OUT)/%.o)
 # learns stays in build/fuzz/corpus; what it finds in build/fuzz.
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
-FUZZ ?= ring mmio pci config blk net_rx net_tx gpu edid responder session
+FUZZ ?= ring mmio pci config fdt cmdline blk net_rx net_tx gpu edid responder session
 FUZZ_OUT := build/fuzz
 FUZZ_SAN := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 FUZZ_OBJS := $(patsubst %.c,$(FUZZ_OUT)/%.o,$(FUZZ_SRCS) \
@@ -295,8 +336,8 @@ ALL_KERNELS := $(foreach a,$(KERNEL_ARCHES),$(foreach p,$(KERNEL_PROGRAMS),\
 	$(KERNEL_OUT)/$a/$p.elf))
 
 .PHONY: test test-qtest soak
-test: $(HOST_ALL) $(QTESTS) $(ALL_KERNELS)
-	$(Q)$(PYTHON) tests/run_tests.py host lint qtest guest
+test: $(HOST_ALL) $(CPU_ALL) $(QTESTS) $(ALL_KERNELS)
+	$(Q)$(PYTHON) tests/run_tests.py host cpus lint qtest guest
 
 test-qtest: $(QTESTS)
 	$(Q)$(PYTHON) tests/run_tests.py -v qtest

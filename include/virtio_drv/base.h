@@ -173,7 +173,10 @@ struct vdrv_base_ops {
     int (*stop)(struct vdrv_device *dev);
     int (*start)(struct vdrv_device *dev);
     int (*refresh)(struct vdrv_device *dev, uint32_t *changes);
+    /* Optional. */
     int (*reset_queue)(struct vdrv_device *dev, uint32_t queue);
+    int (*suspend)(struct vdrv_device *dev);
+    int (*resume)(struct vdrv_device *dev);
 };
 
 /* The first member of every device object. */
@@ -242,6 +245,29 @@ int vdrv_start(struct vdrv_device *dev);
 
 /* vdrv_stop(), then vdrv_start(). [alone] */
 int vdrv_reset(struct vdrv_device *dev);
+
+/*
+ * Brings the device to rest without a reset, when its configuration asked for
+ * that (`suspend`) and the device can: it works on nothing, writes no memory
+ * and interrupts nobody.  What it was working on it has finished before; what
+ * it had not looked at stays its own, with all its memory.  Until vdrv_resume()
+ * every call of a queue answers BAD_STATE, and no request ends: what was
+ * finished comes back by the first poll afterwards.  OK when it rests already.
+ * vdrv_stop() works as ever, and vdrv_start() starts it anew (for a device that
+ * lost its power meanwhile), with all requests ABORTED.
+ * UNSUPPORTED: not negotiated, or no driver op.  TIMEOUT: it did not come to
+ * rest in time, and was stopped: all memory is back.  STUCK: nor did it
+ * confirm that.  BAD_STATE: not running, or it asks for a reset instead.
+ * NO_DEVICE.  BUSY: called from a callback.  PROTOCOL and others as latched.
+ * [alone]
+ */
+int vdrv_suspend(struct vdrv_device *dev);
+
+/*
+ * The end of it: the device goes on where it was.  OK when it runs already.
+ * Errors as for vdrv_suspend(). [alone]
+ */
+int vdrv_resume(struct vdrv_device *dev);
 
 /*
  * After VDRV_CAUSE_CONFIG (or whenever): reads the device's configuration

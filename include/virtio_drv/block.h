@@ -220,9 +220,10 @@ int vdrv_block_get_caps(const struct vdrv_block *blk,
  * good left to tell.  Then vdrv_reset(), or stop and start, takes everything
  * back: requests past their deadline end with TIMEOUT, the others with
  * ABORTED.  A request that comes back late, but before that, ends as the
- * device says.  Blocking calls have their own time and do not look at
- * deadlines while they wait.  UNSUPPORTED: the HAL has no now_us.  Without
- * deadlines the clock is not read. [queue]
+ * device says, and a poll that its budget ends before all is fetched does not
+ * look.  Blocking calls have their own time and do not look at deadlines while
+ * they wait.  UNSUPPORTED: the HAL has no now_us.  Without deadlines the clock
+ * is not read. [queue]
  */
 int vdrv_block_submit(struct vdrv_block *blk, struct vdrv_block_request *req);
 
@@ -267,9 +268,10 @@ int vdrv_block_cancel(struct vdrv_block *blk, struct vdrv_block_request *req);
 
 /*
  * Switches the volatile write cache on or off, until the next call: a restart
- * sets it again.  Off: a write is durable when it completes, and what was
- * written before is flushed here; a write in flight during the call is durable
- * only after a later flush.  caps.write_cache tells the mode.
+ * sets it again, and fails with UNSUPPORTED if it cannot be off any more.  Off:
+ * a write is durable when it completes, and what was written before is flushed
+ * here; a write in flight during the call is durable only after a later flush.
+ * caps.write_cache tells the mode.
  * UNSUPPORTED: the device cannot, or could not flush it.  IO: it did not, or
  * the flush failed.  BUSY: called from a callback.  Latched errors, and those
  * of a flush. [alone]

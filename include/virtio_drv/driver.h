@@ -34,13 +34,18 @@ struct vdrv_driver_class {
     int (*started)(struct vdrv_driver *drv);
     const struct vdrv_feature_rule *rule;
     uint32_t nrules;
+    /* Optional, in the place of `complete` for chains that were used: `n` of
+       them at once. */
+    void (*completed)(struct vdrv_driver *drv, uint32_t queue,
+                      const struct vdrv_used *used, uint32_t n);
 };
 
-#define VDRV_DRIVER_STOPPED 0u /* reset; nothing is the device's */
-#define VDRV_DRIVER_RUNNING 1u
-#define VDRV_DRIVER_FAILED  2u /* latched an error; memory is the device's */
-#define VDRV_DRIVER_HALTED  3u /* latched an error; the device was reset */
-#define VDRV_DRIVER_STUCK   4u /* it does not reset; memory is the device's */
+#define VDRV_DRIVER_STOPPED   0u /* reset; nothing is the device's */
+#define VDRV_DRIVER_RUNNING   1u
+#define VDRV_DRIVER_FAILED    2u /* latched an error; memory is the device's */
+#define VDRV_DRIVER_HALTED    3u /* latched an error; the device was reset */
+#define VDRV_DRIVER_STUCK     4u /* it does not reset; memory is the device's */
+#define VDRV_DRIVER_SUSPENDED 5u /* what was out is the device's, at rest */
 
 struct vdrv_driver_queue {
     struct vdrv_queue vq;
@@ -167,6 +172,12 @@ int vdrv_driver_stop(struct vdrv_driver *drv);
 int vdrv_driver_start(struct vdrv_driver *drv);
 void vdrv_driver_identify(const struct vdrv_driver *drv, const char *name,
                           uint32_t type, struct vdrv_identity *out);
+/*
+ * As vdrv_suspend() and vdrv_resume().  A driver's choice to offer them is
+ * VIRTIO_F_SUSPEND among its `wanted` features. [alone]
+ */
+int vdrv_driver_suspend(struct vdrv_driver *drv);
+int vdrv_driver_resume(struct vdrv_driver *drv);
 /*
  * Starts the device anew whatever this driver was in the middle of, for a
  * kernel that has stopped for good.  No request ends and no callback runs,

@@ -76,7 +76,9 @@ struct vdrv_pci {
  *
  * A driver's start finds out whether the function lost power meanwhile, and
  * then writes its BARs and its command register again as they are now, and
- * what vdrv_msix_attach() wrote; bridges are the kernel's.
+ * what vdrv_msix_attach() wrote; bridges are the kernel's.  For that, start
+ * and reset (and vdrv_block_panic()) read configuration space: on these devices
+ * they are [alone] as the calls of pci_bus.h are.
  *
  * Of several capabilities of one type the first usable one is taken; the log
  * says why others are not.  Structures may overlap: nothing is read from one

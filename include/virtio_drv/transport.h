@@ -189,6 +189,16 @@ void vdrv_transport_fail(struct vdrv_transport *t);
  */
 int vdrv_transport_reset(struct vdrv_transport *t, uint32_t timeout_us);
 
+/*
+ * Suspends a device that runs and accepted VIRTIO_F_SUSPEND (3.4), and resumes
+ * a suspended one; waits for it, at most `timeout_us` (0: 2 s).  While it is
+ * suspended nothing may be offered, notified or written but the status.
+ * NO_DEVICE.  BAD_STATE: it failed to, and asks for a reset.  TIMEOUT: it did
+ * neither, so its state is unknown until it is reset. [alone]
+ */
+int vdrv_transport_suspend(struct vdrv_transport *t, uint32_t timeout_us);
+int vdrv_transport_resume(struct vdrv_transport *t, uint32_t timeout_us);
+
 /* Lets go of a transport whose device was reset. [alone] */
 void vdrv_transport_release(struct vdrv_transport *t);
 

@@ -65,6 +65,7 @@ struct vdrv_virtio_gpu_config {
     uint8_t require_platform; /* refuse a device without ACCESS_PLATFORM */
     uint8_t no_indirect;
     uint8_t no_event_idx;
+    uint8_t suspend; /* accept VIRTIO_F_SUSPEND, for vdrv_suspend() */
 };
 
 /* Private: a command that the device has, or a free one. */

@@ -99,13 +99,14 @@ int vdrv__blk_refresh(struct vdrv_device *dev, uint32_t *changes)
 }
 
 /* 5.2.6.1; what the device made of it is read back. */
-static void switch_cache(struct vdrv_virtio_blk *blk)
+static bool switch_cache(struct vdrv_virtio_blk *blk, bool on)
 {
     struct vdrv_transport *t = blk->drv.transport;
 
-    t->ops->config_write(t, VIRTIO_BLK_CFG_WRITEBACK, 1, blk->cache_wish - 1);
+    t->ops->config_write(t, VIRTIO_BLK_CFG_WRITEBACK, 1, on);
     blk->caps.write_cache =
         (uint8_t)t->ops->config_read(t, VIRTIO_BLK_CFG_WRITEBACK, 1) != 0;
+    return blk->caps.write_cache == (on ? 1 : 0);
 }
 
 /*
@@ -121,9 +122,13 @@ int vdrv__blk_started(struct vdrv_driver *drv)
     if (drv->epoch == 0) /* the first time: all of it was read just now */
         return VDRV_OK;
     err = look_again(blk, &changes);
-    if (err == VDRV_OK && blk->cache_wish != 0)
-        switch_cache(blk);
-    return err;
+    if (err != VDRV_OK || blk->cache_wish == 0 ||
+        switch_cache(blk, blk->cache_wish == 2) || !blk->caps.write_cache)
+        return err;
+    /* Somebody does without flushes. */
+    vdrv_transport_log(drv->transport, VDRV_LOG_ERROR,
+                       "the device does not switch its cache off again", NULL);
+    return VDRV_ERR_UNSUPPORTED;
 }
 
 int vdrv__blk_set_write_cache(struct vdrv_block *block, bool on)
@@ -141,10 +146,9 @@ int vdrv__blk_set_write_cache(struct vdrv_block *block, bool on)
         if (blk->queue[i].busy != 0)
             return VDRV_ERR_BUSY;
     }
-    blk->cache_wish = on ? 2 : 1;
-    switch_cache(blk);
-    if (blk->caps.write_cache != (on ? 1 : 0))
+    if (!switch_cache(blk, on))
         return VDRV_ERR_IO;
+    blk->cache_wish = on ? 2 : 1;
     /* 5.2.6.1: what was written before is not yet stable. */
     return on ? VDRV_OK : vdrv_block_flush(block);
 }
@@ -163,6 +167,7 @@ int vdrv__blk_panic(struct vdrv_block *block)
 
 static const struct vdrv_driver_class blk_class = {
     .complete = vdrv__blk_complete,
+    .completed = vdrv__blk_completed,
     .started = vdrv__blk_started,
 };
 
@@ -186,6 +191,8 @@ static void choose_features(const struct vdrv_virtio_blk_config *cfg,
     if (!cfg->no_event_idx)
         wanted[0] |= BIT(VIRTIO_F_EVENT_IDX);
     wanted[0] |= vdrv_queue_features(cfg->packed, cfg->in_order);
+    if (cfg->suspend)
+        wanted[0] |= BIT(VIRTIO_F_SUSPEND);
     required[0] = BIT(VIRTIO_F_VERSION_1);
     required[1] = 0;
     if (cfg->require_platform)
@@ -218,15 +225,17 @@ static uint32_t max_segs_of(const struct vdrv_virtio_blk_config *cfg)
 static size_t lane_work(const struct vdrv_hal *hal, uint32_t size,
                         uint32_t max_segs)
 {
-    return vdrv_queue_work_size(hal, size, max_segs + 2) +
-           sizeof(struct vdrv_virtio_blk_slot) * (size_t)size +
-           sizeof(struct vdrv_seg) * ((size_t)max_segs + 2);
+    const size_t ring = vdrv_queue_work_size(hal, size, max_segs + 2);
+    const size_t rest = sizeof(struct vdrv_virtio_blk_slot) * (size_t)size +
+                        sizeof(struct vdrv_seg) * ((size_t)max_segs + 2);
+
+    return ring < SIZE_MAX - rest ? ring + rest : SIZE_MAX;
 }
 
 size_t vdrv_virtio_blk_work_size(struct vdrv_transport *t,
                                  const struct vdrv_virtio_blk_config *cfg)
 {
-    size_t sum = 0;
+    size_t sum = 0, lane;
 
     if (t == NULL || cfg == NULL || size_of(cfg) < LEAST_QUEUE_SIZE)
         return 0;
@@ -236,7 +245,8 @@ size_t vdrv_virtio_blk_work_size(struct vdrv_transport *t,
 
         if (size <= 0)
             break;
-        sum += lane_work(t->hal, (uint32_t)size, max_segs_of(cfg));
+        lane = lane_work(t->hal, (uint32_t)size, max_segs_of(cfg));
+        sum = lane < SIZE_MAX - sum ? sum + lane : SIZE_MAX;
     }
     return sum;
 }
@@ -257,6 +267,9 @@ static int make_lane(struct vdrv_virtio_blk *blk,
         .vector = vdrv_driver_vector_of(&blk->drv, index),
         .packed = cfg->packed,
         .in_order = cfg->in_order,
+        .frame = {.head = sizeof(struct virtio_blk_req),
+                  .tail_at = VDRV__BLK_STATUS_AT,
+                  .tail = 1},
         .work = *work,
         .work_size = *left,
     };
@@ -285,7 +298,6 @@ static int make_lane(struct vdrv_virtio_blk *blk,
     }
     lane->slot = (struct vdrv_virtio_blk_slot *)(void *)(*work + ring);
     lane->seg = (struct vdrv_seg *)(void *)(*work + ring + slots);
-    vdrv__blk_free_slots(lane, vq->size);
     *work += ring + slots + fixed;
     *left -= ring + slots + fixed;
     return VDRV_OK;
@@ -324,9 +336,8 @@ static int make_shared(struct vdrv_virtio_blk *blk)
 
         lane->dq = &blk->queue[i];
         lane->shared = blk->shared + at;
-        lane->shared_dma = blk->shared_dma + at;
-        lane->plain[0] = vdrv_seg_dma(0, sizeof(struct virtio_blk_req));
-        lane->plain[2] = vdrv_seg_dma(0, 1);
+        lane->shared_offset = blk->shared_dma - (uintptr_t)blk->shared;
+        vdrv__blk_free_slots(lane, blk->queue[i].vq.size);
         at += each * blk->queue[i].vq.size;
     }
     return VDRV_OK;
@@ -389,14 +400,15 @@ static int fit_ring(struct vdrv_block_caps *caps, const struct vdrv_queue *vq)
     return VDRV_OK;
 }
 
-/* Which requests submit_plain() may be given. */
+/* Which requests submit() may be given. */
 static void set_plain(struct vdrv_virtio_blk *blk)
 {
     const struct vdrv_block_caps *caps = &blk->caps;
 
-    blk->plain_max = caps->max_seg_bytes < caps->max_bytes ? caps->max_seg_bytes
-                                                           : caps->max_bytes;
-    blk->block_mask = caps->block_size - 1;
+    blk->plain_max =
+        (caps->max_seg_bytes < caps->max_bytes ? caps->max_seg_bytes
+                                               : caps->max_bytes) /
+        caps->block_size;
     blk->plain_ops = caps->read_only || caps->zoned != 0 ? 1 : 2;
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     if ((blk->drv.transport->flags & VDRV_TRANSPORT_LEGACY) != 0)

@@ -55,10 +55,19 @@ static void drain(struct vdrv_driver *drv, uint32_t queue)
     dq->busy--;
 }
 
+/* What calls answer while it does not run. */
+static int idle_code(const struct vdrv_driver *drv)
+{
+    const int err = vdrv__status_get(&drv->latched);
+
+    if (state_of(drv) == VDRV_DRIVER_STUCK)
+        return VDRV_ERR_STUCK;
+    return err != VDRV_OK ? err : VDRV_ERR_BAD_STATE;
+}
+
 int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue)
 {
     uint32_t state;
-    int err;
 
     if (drv->transport == NULL || queue >= drv->made)
         return drv->transport == NULL ? VDRV_ERR_BAD_STATE : VDRV_ERR_INVALID;
@@ -69,10 +78,7 @@ int vdrv_driver_check(struct vdrv_driver *drv, uint32_t queue)
     if (drv->queue[queue].busy == 0 &&
         (state == VDRV_DRIVER_HALTED || state == VDRV_DRIVER_STOPPED))
         drain(drv, queue);
-    if (state == VDRV_DRIVER_STUCK)
-        return VDRV_ERR_STUCK;
-    err = vdrv__status_get(&drv->latched);
-    return err != VDRV_OK ? err : VDRV_ERR_BAD_STATE;
+    return idle_code(drv);
 }
 
 /* ---- Bringing it up ----------------------------------------------------- */
@@ -300,12 +306,8 @@ int vdrv_driver_stop(struct vdrv_driver *drv)
 static int restart(struct vdrv_driver *drv)
 {
     struct vdrv_transport *t = drv->transport;
-    int err = VDRV_OK;
+    int err;
 
-    if (t->ops->restore != NULL)
-        err = t->ops->restore(t);
-    if (err != VDRV_OK)
-        return err;
     vdrv_transport_release(t);
     err = vdrv_transport_begin(t, drv->features, drv->features, NULL, 0);
     if (err != VDRV_OK) {
@@ -315,6 +317,14 @@ static int restart(struct vdrv_driver *drv)
     for (uint32_t i = 0; err == VDRV_OK && i < drv->made; i++)
         err = vdrv_queue_restart(&drv->queue[i].vq);
     return err == VDRV_OK ? run(drv) : err;
+}
+
+/* The bus as it was, if the device lost its power; only in [alone] calls. */
+static int restore(struct vdrv_driver *drv)
+{
+    struct vdrv_transport *t = drv->transport;
+
+    return t->ops->restore != NULL ? t->ops->restore(t) : VDRV_OK;
 }
 
 int vdrv_driver_start(struct vdrv_driver *drv)
@@ -330,7 +340,9 @@ int vdrv_driver_start(struct vdrv_driver *drv)
     err = vdrv_driver_stop(drv);
     if (err != VDRV_OK)
         return err;
-    err = restart(drv);
+    err = restore(drv);
+    if (err == VDRV_OK)
+        err = restart(drv);
     if (err != VDRV_OK) {
         err = diagnose(drv->transport, err);
         set_state(drv, VDRV_DRIVER_FAILED);
@@ -339,23 +351,80 @@ int vdrv_driver_start(struct vdrv_driver *drv)
     return err;
 }
 
+/* ---- Suspend and resume (3.4) ------------------------------------------- */
+
+/* The device did not do as it was told: it is not trusted with anything. */
+static int rest_failed(struct vdrv_driver *drv, int err)
+{
+    int stopped;
+
+    latch(drv, err == VDRV_ERR_TIMEOUT ? VDRV_ERR_BAD_STATE : err,
+          VDRV_DRIVER_FAILED);
+    if (err != VDRV_ERR_TIMEOUT)
+        return err;
+    stopped = vdrv_stop(drv->dev); /* the class's own */
+    return stopped == VDRV_ERR_STUCK ? stopped : err;
+}
+
+int vdrv_driver_suspend(struct vdrv_driver *drv)
+{
+    int err;
+
+    if (drv->transport == NULL)
+        return VDRV_ERR_BAD_STATE;
+    if (in_callback(drv))
+        return VDRV_ERR_BUSY;
+    if (state_of(drv) == VDRV_DRIVER_SUSPENDED)
+        return VDRV_OK;
+    if (state_of(drv) != VDRV_DRIVER_RUNNING)
+        return idle_code(drv);
+    if (!vdrv_feature(drv->features, VIRTIO_F_SUSPEND))
+        return VDRV_ERR_UNSUPPORTED;
+    /* Before the device is told: from here on nobody adds or notifies. */
+    set_state(drv, VDRV_DRIVER_SUSPENDED);
+    vdrv__count(&drv->epoch);
+    err = vdrv_transport_suspend(drv->transport, 0);
+    return err == VDRV_OK ? VDRV_OK : rest_failed(drv, err);
+}
+
+int vdrv_driver_resume(struct vdrv_driver *drv)
+{
+    int err;
+
+    if (drv->transport == NULL)
+        return VDRV_ERR_BAD_STATE;
+    if (in_callback(drv))
+        return VDRV_ERR_BUSY;
+    if (state_of(drv) == VDRV_DRIVER_RUNNING)
+        return VDRV_OK;
+    if (state_of(drv) != VDRV_DRIVER_SUSPENDED)
+        return idle_code(drv);
+    err = vdrv_transport_resume(drv->transport, 0);
+    if (err != VDRV_OK)
+        return rest_failed(drv, err);
+    for (uint32_t i = 0; i < drv->made; i++)
+        drv->queue[i].epoch = drv->epoch;
+    set_state(drv, VDRV_DRIVER_RUNNING);
+    return VDRV_OK;
+}
+
 int vdrv_driver_seize(struct vdrv_driver *drv)
 {
     if (drv->transport == NULL)
         return VDRV_ERR_BAD_STATE;
     drv->polled = 1;
+    /* Half-made lists are not walked, not by a later stop either: nothing is
+       left to drain. */
     for (uint32_t i = 0; i < drv->made; i++) {
         drv->queue[i].busy = 0;
         drv->queue[i].watched = NULL;
+        drv->queue[i].vq.drained = drv->queue[i].vq.size;
     }
     if (vdrv_transport_reset(drv->transport, 0) == VDRV_ERR_STUCK) {
         latch(drv, VDRV_ERR_STUCK, VDRV_DRIVER_STUCK);
         return VDRV_ERR_STUCK;
     }
     latch(drv, VDRV_ERR_BAD_STATE, VDRV_DRIVER_STOPPED);
-    /* Half-made lists are not walked: nothing is left to drain. */
-    for (uint32_t i = 0; i < drv->made; i++)
-        drv->queue[i].vq.drained = drv->queue[i].vq.size;
     return vdrv_driver_start(drv);
 }
 
@@ -415,8 +484,12 @@ static void deliver(struct vdrv_driver *drv, uint32_t queue,
     struct vdrv_driver_queue *dq = &drv->queue[queue];
 
     dq->busy++;
-    for (int i = 0; i < n; i++)
-        drv->cls->complete(drv, queue, used[i].cookie, used[i].len, VDRV_OK);
+    if (drv->cls->completed != NULL)
+        drv->cls->completed(drv, queue, used, (uint32_t)n);
+    else
+        for (int i = 0; i < n; i++)
+            drv->cls->complete(drv, queue, used[i].cookie, used[i].len,
+                               VDRV_OK);
     dq->busy--;
 }
 
@@ -475,10 +548,10 @@ int vdrv_driver_arm(struct vdrv_driver *drv, uint32_t queue, uint32_t mode)
 
 int vdrv_driver_refresh(struct vdrv_driver *drv)
 {
-    const int err = vdrv__status_get(&drv->latched);
-
-    if (drv->transport == NULL || state_of(drv) != VDRV_DRIVER_RUNNING)
-        return err != VDRV_OK ? err : VDRV_ERR_BAD_STATE;
+    if (drv->transport == NULL)
+        return VDRV_ERR_BAD_STATE;
+    if (state_of(drv) != VDRV_DRIVER_RUNNING)
+        return idle_code(drv);
     return look_at_health(drv);
 }
 

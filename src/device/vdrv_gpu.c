@@ -74,6 +74,16 @@ static int start(struct vdrv_device *dev)
     return vdrv_driver_start(&of_device(dev)->drv);
 }
 
+static int suspend(struct vdrv_device *dev)
+{
+    return vdrv_driver_suspend(&of_device(dev)->drv);
+}
+
+static int resume(struct vdrv_device *dev)
+{
+    return vdrv_driver_resume(&of_device(dev)->drv);
+}
+
 /* 5.7.4: events are acknowledged through events_clear, those handled only. */
 static int take_event(struct vdrv_virtio_gpu *gpu, bool *display)
 {
@@ -242,6 +252,8 @@ static const struct vdrv_display_ops ops = {
             .stop = stop,
             .start = start,
             .refresh = refresh,
+            .suspend = suspend,
+            .resume = resume,
         },
     .info = info,
     .fb = fb,
@@ -446,6 +458,8 @@ static int negotiate(struct vdrv_virtio_gpu *gpu, struct vdrv_transport *t)
     if (cfg->no_event_idx == 0)
         wanted[0] |= BIT(VIRTIO_F_EVENT_IDX);
     wanted[0] |= vdrv_queue_features(cfg->packed, cfg->in_order);
+    if (cfg->suspend)
+        wanted[0] |= BIT(VIRTIO_F_SUSPEND);
     if (cfg->require_platform != 0)
         required[0] |= BIT(VIRTIO_F_ACCESS_PLATFORM);
     err = vdrv_driver_begin(&gpu->drv, &gpu->display.dev, t, &gpu_class,

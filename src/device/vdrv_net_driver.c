@@ -182,6 +182,16 @@ int vdrv__net_start(struct vdrv_device *dev)
     return vdrv_driver_start(&nic_of_dev(dev)->drv);
 }
 
+int vdrv__net_suspend(struct vdrv_device *dev)
+{
+    return vdrv_driver_suspend(&nic_of_dev(dev)->drv);
+}
+
+int vdrv__net_resume(struct vdrv_device *dev)
+{
+    return vdrv_driver_resume(&nic_of_dev(dev)->drv);
+}
+
 /* 5.1.4: a field is there when its feature is, or the other one. */
 static const struct {
     uint8_t bit, or_bit;
@@ -364,6 +374,8 @@ static void choose_features(const struct vdrv_virtio_net_config *cfg,
     if (!cfg->no_event_idx)
         wanted[0] |= BIT(VIRTIO_F_EVENT_IDX);
     wanted[0] |= vdrv_queue_features(cfg->packed, cfg->in_order);
+    if (cfg->suspend)
+        wanted[0] |= BIT(VIRTIO_F_SUSPEND);
     required[0] = BIT(VIRTIO_F_VERSION_1);
     required[1] = 0;
     if (cfg->require_platform)

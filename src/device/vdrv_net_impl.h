@@ -79,6 +79,8 @@ int vdrv__net_poll(struct vdrv_device *dev, uint32_t queue, uint32_t budget);
 int vdrv__net_arm(struct vdrv_device *dev, uint32_t queue, uint32_t mode);
 int vdrv__net_stop(struct vdrv_device *dev);
 int vdrv__net_start(struct vdrv_device *dev);
+int vdrv__net_suspend(struct vdrv_device *dev);
+int vdrv__net_resume(struct vdrv_device *dev);
 int vdrv__net_refresh(struct vdrv_device *dev, uint32_t *changes);
 int vdrv__net_reset_queue(struct vdrv_device *dev, uint32_t queue);
 int vdrv__net_mac_address(const struct vdrv_net *net, uint8_t mac[6]);
@@ -107,6 +109,8 @@ int vdrv__net_kick(struct vdrv_net *net, uint32_t queue);
             .start = vdrv__net_start,                                          \
             .refresh = vdrv__net_refresh,                                      \
             .reset_queue = vdrv__net_reset_queue,                              \
+            .suspend = vdrv__net_suspend,                                      \
+            .resume = vdrv__net_resume,                                        \
     },                                                                         \
     .mac_address = vdrv__net_mac_address,                                      \
     .can_transmit = vdrv__net_can_transmit,                                    \

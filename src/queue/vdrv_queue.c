@@ -144,12 +144,41 @@ static int broken_reap(struct vdrv_queue *q, struct vdrv_used *out,
     return q->error;
 }
 
+#if !defined(__OPTIMIZE_SIZE__)
+static int add_framed(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                      uint32_t nout, uint64_t dma, void *cookie)
+{
+    struct vdrv_seg chain[3];
+
+    chain[0] = vdrv_seg_dma(dma, q->frame.head);
+    chain[1] = *seg;
+    chain[2] = vdrv_seg_dma(dma + q->frame.tail_at, q->frame.tail);
+    return q->add(q, chain, nout, 3 - nout, cookie);
+}
+
+int vdrv__queue_framed_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                          uint64_t dma, void *cookie)
+{
+    return add_framed(q, seg, 1, dma, cookie);
+}
+
+int vdrv__queue_framed_out(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                           uint64_t dma, void *cookie)
+{
+    return add_framed(q, seg, 2, dma, cookie);
+}
+#endif
+
 void vdrv_queue_break(struct vdrv_queue *q, int err)
 {
     if (q->error == VDRV_OK)
         q->error = err;
     q->nfree = 0;
     q->add = broken_add;
+#if !defined(__OPTIMIZE_SIZE__)
+    q->framed[0] = vdrv__queue_framed_in;
+    q->framed[1] = vdrv__queue_framed_out;
+#endif
     q->kick = broken_kick;
     q->reap = broken_reap;
 }
@@ -527,6 +556,7 @@ int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
     q->size = (uint32_t)err;
     q->index = cfg->index;
     q->vector = cfg->vector;
+    q->frame = cfg->frame;
     q->max_chain = q->size;
     if (cfg->max_chain != 0 && cfg->max_chain < q->size)
         q->max_chain = cfg->max_chain;
@@ -556,9 +586,11 @@ int vdrv_queue_restart(struct vdrv_queue *q)
     size_t part[3];
     uint32_t max;
 
-    /* The device may have shrunk; memory and size here stay as they were. */
+    /* The device may have shrunk; memory and size here stay as they were.  One
+       that cannot be told of them must have just that size. */
     max = t->ops->queue_max(t, q->index);
-    if (max < q->size)
+    if (max < q->size ||
+        (max > q->size && (t->flags & VDRV_TRANSPORT_FIXED_SIZE) != 0))
         return max == 0 ? VDRV_ERR_NO_DEVICE : VDRV_ERR_PROTOCOL;
     (void)q->kind->layout(q->size, part);
     return enable(q, part);

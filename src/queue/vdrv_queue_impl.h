@@ -24,6 +24,15 @@
 /* Writes the doorbell, whatever it is; returns 1, for a tail call. */
 int vdrv__queue_notify(struct vdrv_queue *q);
 
+/* Registers are little-endian, where rings have the CPU's order, too. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define DOOR16(v) (v)
+#define DOOR32(v) (v)
+#else
+#define DOOR16(v) __builtin_bswap16(v)
+#define DOOR32(v) __builtin_bswap32(v)
+#endif
+
 /* The same for kick: what is plain memory is written on the spot. */
 ALWAYS_INLINE int vdrv__queue_ring(struct vdrv_queue *q)
 {
@@ -32,10 +41,10 @@ ALWAYS_INLINE int vdrv__queue_ring(struct vdrv_queue *q)
         q->stats.kicks++;
         vdrv__before_reg_write();
         if (q->notify.width == 4)
-            *(volatile uint32_t *)q->doorbell = VDRV__SWAP32(q->notify.value);
+            *(volatile uint32_t *)q->doorbell = DOOR32(q->notify.value);
         else
             *(volatile uint16_t *)q->doorbell =
-                VDRV__SWAP16((uint16_t)q->notify.value);
+                DOOR16((uint16_t)q->notify.value);
         return 1;
     }
 #endif
@@ -44,6 +53,14 @@ ALWAYS_INLINE int vdrv__queue_ring(struct vdrv_queue *q)
 
 /* The same with NOTIFICATION_DATA: offset and wrap counter of what is next. */
 int vdrv__queue_notify_data(struct vdrv_queue *q, uint32_t next);
+
+#if !defined(__OPTIMIZE_SIZE__)
+/* A framed chain as q->add takes it: see struct vdrv_queue. */
+int vdrv__queue_framed_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                          uint64_t dma, void *cookie);
+int vdrv__queue_framed_out(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                           uint64_t dma, void *cookie);
+#endif
 
 /*
  * How many of the `n` entries that are out are to come back without an

@@ -22,6 +22,9 @@
 #define VIRTIO_MMIO_QUEUE_DESC_LOW      0x080u
 #define VIRTIO_MMIO_QUEUE_DRIVER_LOW    0x090u
 #define VIRTIO_MMIO_QUEUE_DEVICE_LOW    0x0a0u
+#define VIRTIO_MMIO_SHM_SEL             0x0acu
+#define VIRTIO_MMIO_SHM_LEN_LOW         0x0b0u
+#define VIRTIO_MMIO_SHM_BASE_LOW        0x0b8u
 #define VIRTIO_MMIO_QUEUE_RESET         0x0c0u
 #define VIRTIO_MMIO_CONFIG_GENERATION   0x0fcu
 #define VIRTIO_MMIO_CONFIG              0x100u

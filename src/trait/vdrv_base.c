@@ -102,3 +102,21 @@ int vdrv_reset_queue(struct vdrv_device *dev, uint32_t queue)
         return VDRV_ERR_UNSUPPORTED;
     return dev->ops->reset_queue(dev, queue);
 }
+
+int vdrv_suspend(struct vdrv_device *dev)
+{
+    if (lacks(dev))
+        return VDRV_ERR_INVALID;
+    if (dev->ops->suspend == NULL)
+        return VDRV_ERR_UNSUPPORTED;
+    return dev->ops->suspend(dev);
+}
+
+int vdrv_resume(struct vdrv_device *dev)
+{
+    if (lacks(dev))
+        return VDRV_ERR_INVALID;
+    if (dev->ops->resume == NULL)
+        return VDRV_ERR_UNSUPPORTED;
+    return dev->ops->resume(dev);
+}

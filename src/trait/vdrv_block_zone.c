@@ -60,6 +60,16 @@ static bool validate_zone(const struct vdrv_block_caps *caps, uint64_t start,
            z->pointer - start <= z->capacity;
 }
 
+/* Read once: the device may be writing to it still. */
+static uint64_t nr_zones(const volatile uint8_t *p)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < 8; i++)
+        n |= (uint64_t)p[i] << 8 * i;
+    return n;
+}
+
 int vdrv_block_zone_parse(const struct vdrv_block_caps *caps, uint64_t block,
                           const void *report, size_t bytes,
                           struct vdrv_block_zone *zone, uint32_t max)
@@ -70,9 +80,11 @@ int vdrv_block_zone_parse(const struct vdrv_block_caps *caps, uint64_t block,
     if (caps == NULL || report == NULL || (zone == NULL && max != 0) ||
         caps->zone_blocks == 0 || block >= caps->num_blocks)
         return VDRV_ERR_INVALID;
-    if (bytes < HEADER || vdrv__get64(p) > (bytes - HEADER) / ZONE)
+    if (bytes < HEADER)
         return VDRV_ERR_PROTOCOL;
-    n = vdrv__get64(p);
+    n = nr_zones(report);
+    if (n > (bytes - HEADER) / ZONE)
+        return VDRV_ERR_PROTOCOL;
     n = n < max ? n : max;
     n = n < INT32_MAX ? n : INT32_MAX;
     start = block - block % caps->zone_blocks;

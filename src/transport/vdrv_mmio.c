@@ -27,6 +27,13 @@ static void put64(struct vdrv_transport *t, uint32_t reg, uint64_t value)
     vdrv__mmio_put(t, reg + 4, (uint32_t)(value >> 32));
 }
 
+static uint64_t get64(struct vdrv_transport *t, uint32_t reg)
+{
+    const uint64_t low = vdrv__mmio_get(t, reg);
+
+    return low | (uint64_t)vdrv__mmio_get(t, reg + 4) << 32;
+}
+
 static void mmio_read_features(struct vdrv_transport *t, uint64_t features[2])
 {
     for (uint32_t i = 0; i < 4; i++) {
@@ -157,6 +164,23 @@ uint32_t vdrv__mmio_irq(struct vdrv_transport *t, uint32_t vector)
 _Static_assert(VIRTIO_ISR_QUEUE == VDRV_CAUSE_QUEUE, "same bit");
 _Static_assert(VIRTIO_ISR_CONFIG == VDRV_CAUSE_CONFIG, "same bit");
 
+/* 4.2.2, SHMSel to SHMBase. */
+static int mmio_shared_memory(struct vdrv_transport *t, uint32_t id,
+                              struct vdrv_shared_memory *out)
+{
+    vdrv__mmio_put(t, VIRTIO_MMIO_SHM_SEL, id);
+    out->len = get64(t, VIRTIO_MMIO_SHM_LEN_LOW);
+    if (out->len == UINT64_MAX) /* there is none, or nothing at all */
+        return vdrv_transport_health(t) == VDRV_ERR_NO_DEVICE
+                   ? VDRV_ERR_NO_DEVICE
+                   : VDRV_ERR_UNSUPPORTED;
+    out->phys = get64(t, VIRTIO_MMIO_SHM_BASE_LOW);
+    if (out->len == 0 || out->phys + out->len - 1 < out->phys)
+        return vdrv__mmio_refuse(t, "no such place for shared memory; region",
+                                 id);
+    return VDRV_OK;
+}
+
 static const struct vdrv_transport_ops mmio_ops = {
     .read_status = vdrv__mmio_read_status,
     .write_status = vdrv__mmio_write_status,
@@ -169,6 +193,7 @@ static const struct vdrv_transport_ops mmio_ops = {
     .generation = mmio_generation,
     .irq = vdrv__mmio_irq,
     .queue_reset = mmio_queue_reset,
+    .shared_memory = mmio_shared_memory,
 };
 
 static void set_location(char location[24], uint64_t phys)

@@ -113,7 +113,8 @@ static uint32_t config_start(const struct vdrv_transport *t)
 
 static bool config_ok(struct vdrv_transport *t, uint32_t offset, uint32_t width)
 {
-    return (uint64_t)offset + width <= t->config_size;
+    return (uint64_t)offset + width <= t->config_size &&
+           (uint64_t)config_start(t) + offset + width <= pci_of(t)->common.size;
 }
 
 /* 4.1.4.10: the CPU's order, unlike the header. */

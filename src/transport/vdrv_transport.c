@@ -210,6 +210,41 @@ int vdrv_transport_reset(struct vdrv_transport *t, uint32_t timeout_us)
     return VDRV_ERR_STUCK;
 }
 
+/* 3.4: sets the one bit, and waits until the device has cleared the other. */
+static int exchange(struct vdrv_transport *t, uint32_t set, uint32_t cleared,
+                    uint32_t timeout_us)
+{
+    struct vdrv__wait w;
+    uint32_t status;
+    bool late = false;
+    int err = advance(t, set);
+
+    vdrv__wait_begin(&w, t->hal,
+                     timeout_us != 0 ? timeout_us : VDRV__RESET_TIMEOUT);
+    while (err == VDRV_OK) {
+        status = read_status(t);
+        err = health(status);
+        if (err == VDRV_OK && (status & (set | cleared)) == set)
+            return VDRV_OK;
+        if (err == VDRV_OK && late)
+            err = VDRV_ERR_TIMEOUT;
+        late = !vdrv__wait_more(&w); /* then one last look */
+    }
+    return err;
+}
+
+int vdrv_transport_suspend(struct vdrv_transport *t, uint32_t timeout_us)
+{
+    return exchange(t, VIRTIO_CONFIG_S_SUSPEND, VIRTIO_CONFIG_S_DRIVER_OK,
+                    timeout_us);
+}
+
+int vdrv_transport_resume(struct vdrv_transport *t, uint32_t timeout_us)
+{
+    return exchange(t, VIRTIO_CONFIG_S_DRIVER_OK, VIRTIO_CONFIG_S_SUSPEND,
+                    timeout_us);
+}
+
 int vdrv_transport_health(struct vdrv_transport *t)
 {
     return health(read_status(t));

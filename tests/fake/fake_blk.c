@@ -309,9 +309,9 @@ static uint32_t do_range(struct blk_req *r, const struct range_rule *rule,
     uint32_t n, flags;
 
     fake_chain_read(r->c, off, raw, sizeof(raw));
-    sector = fake_get64(raw);
-    n = fake_get32(raw + 8);
-    flags = fake_get32(raw + 12);
+    sector = fake_wire64(&b->dev, fake_get64(raw));
+    n = fake_wire32(&b->dev, fake_get32(raw + 8));
+    flags = fake_wire32(&b->dev, fake_get32(raw + 12));
     if (flags & ~rule->flags)
         return bad(b, "BLK-29", "flags of a range", flags, FAKE_BLK_UNSUPP);
     if (!in_range(b, sector, n))
@@ -453,8 +453,8 @@ static uint32_t blk_serve(struct fake_dev *d, struct fake_chain *c)
         return bad(b, "BLK-44", "no room for header or status", c->rlen, 0);
     fake_dev_check_framing(d, c, HEADER, 1);
     fake_chain_read(c, 0, head, sizeof(head));
-    r.type = fake_get32(head);
-    r.sector = fake_get64(head + 8);
+    r.type = fake_wire32(d, fake_get32(head)); /* LEG-38 */
+    r.sector = fake_wire64(d, fake_get64(head + 8));
     r.out_len = c->rlen - HEADER;
     r.in_len = c->wlen - 1;
     if (fake_get32(head + 4))
@@ -491,7 +491,10 @@ static void blk_written(struct fake_dev *d, uint32_t off, uint32_t width)
         return;
     if (!fake_dev_has(d, FAKE_BLK_F_CONFIG_WCE) || v > 1)
         bad(b, "BLK-27", "write of writeback", v, 0);
-    b->writeback = v == 1;
+    if (b->cache_stuck)
+        d->config[FAKE_BLK_CFG_WRITEBACK] = b->writeback;
+    else
+        b->writeback = v == 1;
 }
 
 static void blk_read(struct fake_dev *d, uint32_t off, uint32_t width)

@@ -152,6 +152,7 @@ struct fake_blk {
     /* ---- Faults ----------------------------------------------------- */
     struct fake_blk_fault fault[FAKE_BLK_FAULTS];
     uint32_t n_faults;
+    bool cache_stuck;    /* its mode does not change */
     uint64_t append_lie; /* not 0: the sector that appends say they went to */
 };
 

@@ -87,7 +87,7 @@ static uint32_t read_shm(struct fake_mmio *m, uint64_t off)
     uint64_t v = off >= R_SHM_BASE ? m->shm_base : m->shm_len;
 
     /* 4.2.2.1: a region that is not there has the length -1. */
-    if (m->shm_sel != 0 || m->shm_len == 0)
+    if (m->shm_sel != m->shm_id)
         return UINT32_MAX;
     return (uint32_t)(off & 4 ? v >> 32 : v);
 }
@@ -387,6 +387,7 @@ void fake_mmio_init(struct fake_mmio *m, struct fake *f, struct fake_dev *dev,
     m->version = 2;
     m->device_id = dev ? dev->type : 0;
     m->vendor_id = 0x554D4551;
+    m->shm_len = UINT64_MAX;
     m->region.name = dev ? dev->name : "empty slot";
     m->region.space = VDRV_SPACE_MEMORY;
     m->region.phys = phys;

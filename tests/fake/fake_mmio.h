@@ -35,7 +35,8 @@ struct fake_mmio {
     bool no_queues;       /* QueueSizeMax is 0 */
     uint32_t queue_max;   /* QueueSizeMax is this; 0: the queue's own */
     uint32_t isr_always;  /* InterruptStatus is this; 0: as it is */
-    uint64_t shm_len;     /* shared memory of id 0; 0: none */
+    uint32_t shm_id;      /* of the one region of shared memory */
+    uint64_t shm_len;     /* UINT64_MAX: none */
     uint64_t shm_base;
     bool legacy; /* fake_mmio_legacy() was called */
     /* ---- State ------------------------------------------------------ */

@@ -26,30 +26,33 @@ static bool has(const struct fake_net *n, unsigned bit)
 
 /* ---- Header and checksum -------------------------------------------- */
 
-static void header_get(const uint8_t *h, uint32_t size, struct fake_net_meta *m)
+/* LEG-50: in the guest's order there. */
+static void header_get(const struct fake_net *n, const uint8_t *h,
+                       uint32_t size, struct fake_net_meta *m)
 {
     m->flags = h[0];
     m->gso_type = h[1];
-    m->hdr_len = fake_get16(h + 2);
-    m->gso_size = fake_get16(h + 4);
-    m->csum_start = fake_get16(h + 6);
-    m->csum_offset = fake_get16(h + 8);
-    m->num_buffers = size >= 12 ? fake_get16(h + 10) : 0;
+    m->hdr_len = fake_wire16(&n->dev, fake_get16(h + 2));
+    m->gso_size = fake_wire16(&n->dev, fake_get16(h + 4));
+    m->csum_start = fake_wire16(&n->dev, fake_get16(h + 6));
+    m->csum_offset = fake_wire16(&n->dev, fake_get16(h + 8));
+    m->num_buffers = size >= 12 ? fake_wire16(&n->dev, fake_get16(h + 10)) : 0;
     m->hash = size >= 20 ? fake_get32(h + 12) : 0;
     m->hash_report = size >= 20 ? fake_get16(h + 16) : 0;
 }
 
-static void header_put(uint8_t *h, uint32_t size, const struct fake_net_meta *m)
+static void header_put(const struct fake_net *n, uint8_t *h, uint32_t size,
+                       const struct fake_net_meta *m)
 {
     memset(h, 0, size);
     h[0] = m->flags;
     h[1] = m->gso_type;
-    fake_put16(h + 2, m->hdr_len);
-    fake_put16(h + 4, m->gso_size);
-    fake_put16(h + 6, m->csum_start);
-    fake_put16(h + 8, m->csum_offset);
+    fake_put16(h + 2, fake_wire16(&n->dev, m->hdr_len));
+    fake_put16(h + 4, fake_wire16(&n->dev, m->gso_size));
+    fake_put16(h + 6, fake_wire16(&n->dev, m->csum_start));
+    fake_put16(h + 8, fake_wire16(&n->dev, m->csum_offset));
     if (size >= 12)
-        fake_put16(h + 10, m->num_buffers);
+        fake_put16(h + 10, fake_wire16(&n->dev, m->num_buffers));
     if (size >= 20) {
         fake_put32(h + 12, m->hash);
         fake_put16(h + 16, m->hash_report);
@@ -170,7 +173,7 @@ static void send_frame(struct fake_net *n, struct fake_chain *c)
 
     fake_dev_check_framing(&n->dev, c, n->header, 0);
     fake_chain_read(c, 0, head, n->header);
-    header_get(head, n->header, &m);
+    header_get(n, head, n->header, &m);
     if (len > sizeof(n->last)) {
         bad(n, "NET-019", "frame too long", len);
         return;
@@ -280,7 +283,7 @@ static bool rx_bytes(struct fake_net *n, uint32_t pair, uint8_t *bytes,
     m->num_buffers = (uint16_t)n->n_held[pair];
     if (n->force_buffers != UINT32_MAX)
         m->num_buffers = (uint16_t)n->force_buffers;
-    header_put(bytes, n->header, m);
+    header_put(n, bytes, n->header, m);
     rx_fill(n, pair, bytes, len);
     return true;
 }

@@ -33,25 +33,25 @@ static uint8_t *used_area(struct fake_queue *q)
                     VDRV_DIR_IN);
 }
 
-static uint16_t swap16(uint16_t v)
+/* Little-endian, but in the guest's order on the legacy interface. */
+static uint16_t ring16(const struct fake_queue *q, uint16_t v)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    return (uint16_t)(v << 8 | v >> 8);
-#else
-    return v;
+    v = (uint16_t)(v << 8 | v >> 8);
 #endif
+    return fake_wire16(q->dev, v);
 }
 
 /* Indices and flags are what both sides look at while the other runs. */
-static uint16_t load16(const uint8_t *p)
+static uint16_t load16(const struct fake_queue *q, const uint8_t *p)
 {
-    return swap16(
-        __atomic_load_n((const uint16_t *)(const void *)p, __ATOMIC_ACQUIRE));
+    return ring16(q, __atomic_load_n((const uint16_t *)(const void *)p,
+                                     __ATOMIC_ACQUIRE));
 }
 
-static void store16(uint8_t *p, uint16_t v)
+static void store16(const struct fake_queue *q, uint8_t *p, uint16_t v)
 {
-    __atomic_store_n((uint16_t *)(void *)p, swap16(v), __ATOMIC_RELEASE);
+    __atomic_store_n((uint16_t *)(void *)p, ring16(q, v), __ATOMIC_RELEASE);
 }
 
 static void full_fence(void)
@@ -121,9 +121,9 @@ static void split_hint(struct fake_queue *q)
     q->event_asked = event;
     q->flags_asked = flags;
     if (q->event_idx)
-        store16(used + 4 + 8 * (size_t)q->size, event);
+        store16(q, used + 4 + 8 * (size_t)q->size, event);
     else
-        store16(used, flags);
+        store16(q, used, flags);
 }
 
 static bool split_kick_wanted(struct fake_queue *q)
@@ -133,7 +133,7 @@ static bool split_kick_wanted(struct fake_queue *q)
 
     if (!avail || !q->event_idx)
         return q->flags_asked == 0;
-    past = (uint16_t)(load16(avail + 2) - q->event_asked);
+    past = (uint16_t)(load16(q, avail + 2) - q->event_asked);
     return past != 0 && past <= q->size;
 }
 
@@ -141,7 +141,7 @@ static bool split_kick_next(struct fake_queue *q, uint16_t next)
 {
     uint8_t *avail = avail_area(q);
 
-    return avail && load16(avail + 2) == next;
+    return avail && load16(q, avail + 2) == next;
 }
 
 /* ---- Taking a chain ------------------------------------------------- */
@@ -257,10 +257,11 @@ static bool in_sequence(struct walk *w, uint16_t next, bool more)
 static bool walk_one(struct walk *w, bool *more)
 {
     uint8_t *p = w->table + (size_t)w->at * DESC_BYTES;
-    uint64_t addr = fake_get64(p);
-    uint32_t len = fake_get32(p + 8);
-    uint16_t flags = fake_get16(p + 12);
-    uint16_t next = fake_get16(p + 14);
+    const struct fake_dev *const d = w->q->dev;
+    uint64_t addr = fake_wire64(d, fake_get64(p));
+    uint32_t len = fake_wire32(d, fake_get32(p + 8));
+    uint16_t flags = fake_wire16(d, fake_get16(p + 12));
+    uint16_t next = fake_wire16(d, fake_get16(p + 14));
 
     if (!w->indirect && !claim(w, next))
         return false;
@@ -322,7 +323,7 @@ static bool walk_chain(struct fake_queue *q, uint16_t head,
 
 static void check_flags(struct fake_queue *q, const uint8_t *avail)
 {
-    uint16_t flags = load16(avail);
+    uint16_t flags = load16(q, avail);
 
     if (flags > 1)
         broken(q, "SPLIT-16", "avail flags", flags);
@@ -332,7 +333,7 @@ static void check_flags(struct fake_queue *q, const uint8_t *avail)
 
 static uint16_t waiting(struct fake_queue *q, const uint8_t *avail)
 {
-    return (uint16_t)(load16(avail + 2) - q->next_avail);
+    return (uint16_t)(load16(q, avail + 2) - q->next_avail);
 }
 
 static uint16_t split_offered(struct fake_queue *q)
@@ -360,7 +361,7 @@ static bool split_pop(struct fake_queue *q, struct fake_chain *c)
     if (waiting(q, avail) + q->in_flight > q->size)
         return broken(q, "SPLIT-15", "avail index jumps", waiting(q, avail));
     slot = avail + 4 + 2 * (size_t)(q->next_avail & (q->size - 1));
-    head = fake_get16(slot);
+    head = fake_wire16(q->dev, fake_get16(slot));
     if (q->poison)
         fake_put16(slot, FAKE_POISON * 0x101u);
     q->next_avail++;
@@ -377,8 +378,8 @@ void fake_split_rewrite(struct fake_queue *q, uint16_t slot, uint32_t id,
 
     if (!used)
         return;
-    fake_put32(used + off, id);
-    fake_put32(used + off + 4, len);
+    fake_put32(used + off, fake_wire32(q->dev, id));
+    fake_put32(used + off + 4, fake_wire32(q->dev, len));
 }
 
 void fake_split_push_raw(struct fake_queue *q, uint32_t id, uint32_t len)
@@ -407,7 +408,7 @@ void fake_split_set_used_idx(struct fake_queue *q, uint16_t idx)
     uint8_t *used = used_area(q);
 
     if (used)
-        store16(used + 2, idx);
+        store16(q, used + 2, idx);
 }
 
 static bool split_publish(struct fake_queue *q)
@@ -422,8 +423,8 @@ static bool split_publish(struct fake_queue *q)
     q->batch_open = false;
     full_fence();
     if (!q->event_idx)
-        return !(load16(avail) & 1);
-    event = load16(avail + 4 + 2 * (size_t)q->size);
+        return !(load16(q, avail) & 1);
+    event = load16(q, avail + 4 + 2 * (size_t)q->size);
     return (uint16_t)(now - event - 1) < (uint16_t)(now - old);
 }
 
@@ -435,8 +436,8 @@ void fake_split_set_hints(struct fake_queue *q, uint16_t flags, uint16_t event)
 
     if (!used)
         return;
-    store16(used, flags);
-    store16(used + 4 + 8 * (size_t)q->size, event);
+    store16(q, used, flags);
+    store16(q, used + 4 + 8 * (size_t)q->size, event);
 }
 
 void fake_split_scribble(struct fake_queue *q, uint8_t byte)
@@ -450,17 +451,17 @@ void fake_split_scribble(struct fake_queue *q, uint8_t byte)
 
 uint16_t fake_split_avail_flags(struct fake_queue *q)
 {
-    return load16(avail_area(q));
+    return load16(q, avail_area(q));
 }
 
 uint16_t fake_split_avail_idx(struct fake_queue *q)
 {
-    return load16(avail_area(q) + 2);
+    return load16(q, avail_area(q) + 2);
 }
 
 uint16_t fake_split_used_event(struct fake_queue *q)
 {
-    return load16(avail_area(q) + 4 + 2 * (size_t)q->size);
+    return load16(q, avail_area(q) + 4 + 2 * (size_t)q->size);
 }
 
 const struct fake_ring_ops fake_split_ops = {

@@ -80,6 +80,7 @@ void fake_dev_accept_word(struct fake_dev *d, uint32_t sel, uint32_t value)
 static void do_reset(struct fake_dev *d)
 {
     d->resetting = false;
+    d->suspending = d->resuming = d->config_late = false;
     d->resets++;
     d->status = 0;
     d->isr = 0;
@@ -136,6 +137,13 @@ static void status_checks(struct fake_dev *d, uint32_t value)
     if (mine & ~value)
         fake_violation(d->f, "BASIC-02", "%s: status %#x after %#x", d->name,
                        value, d->status);
+    if ((value & ~d->status & FAKE_SUSPEND) &&
+        (!(d->status & FAKE_DRIVER_OK) || !fake_dev_has(d, FAKE_F_SUSPEND)))
+        fake_violation(d->f, "BASIC-43", "%s: SUSPEND at status %#x", d->name,
+                       d->status);
+    if (d->suspending || d->resuming)
+        fake_violation(d->f, "BASIC-44", "%s: status %#x in between", d->name,
+                       value);
     if (d->status & FAKE_FAILED)
         fake_violation(d->f, "BASIC-03", "%s: status %#x after FAILED", d->name,
                        value);
@@ -165,6 +173,55 @@ static bool features_ok(struct fake_dev *d)
     return !d->ops->negotiated || d->ops->negotiated(d);
 }
 
+/* ---- Suspend (3.4) -------------------------------------------------- */
+
+/* What changed meanwhile is told afterwards. */
+static void resumed(struct fake_dev *d)
+{
+    d->status = (d->status & ~FAKE_SUSPEND) | FAKE_DRIVER_OK;
+    if (d->config_late)
+        fake_dev_raise(d, NULL);
+    d->config_late = false;
+}
+
+/* A read of the status: is it time? */
+static void suspend_progress(struct fake_dev *d)
+{
+    if ((!d->suspending && !d->resuming) || d->suspend_never)
+        return;
+    if (d->suspend_fails) {
+        d->suspending = d->resuming = false;
+        fake_dev_needs_reset(d);
+        return;
+    }
+    if (d->suspend_left) {
+        d->suspend_left--;
+        return;
+    }
+    if (d->resuming)
+        resumed(d);
+    else if (d->n_pending == 0)
+        d->status = (d->status & ~FAKE_DRIVER_OK) | FAKE_SUSPEND;
+    else
+        return;
+    d->suspending = d->resuming = false;
+}
+
+/* The bits of `value` that the device itself will set, later. */
+static uint32_t suspend_bits(struct fake_dev *d, uint32_t value)
+{
+    const uint32_t added = value & ~d->status;
+
+    if (!fake_dev_has(d, FAKE_F_SUSPEND))
+        return 0;
+    d->suspending = (added & FAKE_SUSPEND) != 0;
+    d->resuming = (d->status & FAKE_SUSPEND) && (added & FAKE_DRIVER_OK);
+    d->suspend_left = d->suspend_reads;
+    if (d->suspending)
+        return FAKE_SUSPEND;
+    return d->resuming ? FAKE_DRIVER_OK : 0;
+}
+
 void fake_dev_set_status(struct fake_dev *d, uint32_t value)
 {
     uint32_t added = value & ~d->status;
@@ -177,6 +234,7 @@ void fake_dev_set_status(struct fake_dev *d, uint32_t value)
     status_checks(d, value);
     if (d->resetting)
         return;
+    value &= ~suspend_bits(d, value);
     if (added & FAKE_FEATURES_OK) {
         d->fok_checked = false;
         d->fok_left = d->fok_reads;
@@ -199,6 +257,7 @@ uint32_t fake_dev_get_status(struct fake_dev *d)
         }
         do_reset(d);
     }
+    suspend_progress(d);
     if (d->status == 0)
         d->reset_seen = true;
     if (d->status & FAKE_FEATURES_OK) {
@@ -269,6 +328,7 @@ void fake_dev_isr_ack(struct fake_dev *d, uint32_t bits)
 void fake_dev_config_changed(struct fake_dev *d)
 {
     d->generation++;
+    d->config_late = (d->status & FAKE_SUSPEND) != 0;
     /* 2.3: no notification before DRIVER_OK. */
     if (d->status & FAKE_DRIVER_OK)
         fake_dev_raise(d, NULL);
@@ -299,6 +359,27 @@ static bool config_range(struct fake_dev *d, uint64_t off, uint32_t width)
     return false;
 }
 
+/*
+ * LEG-03: the legacy interface shows fields in the guest's order.  `config` is
+ * little-endian, so each access is turned round, and so are the halves of the
+ * one field of 64 bits, a disk's capacity.
+ */
+static uint64_t config_place(const struct fake_dev *d, uint64_t off,
+                             uint32_t width)
+{
+    return fake_dev_native(d) && d->type == 2 && width == 4 && off < 8
+               ? off ^ 4u
+               : off;
+}
+
+static uint32_t config_order(const struct fake_dev *d, uint32_t v,
+                             uint32_t width)
+{
+    if (width == 4)
+        return fake_wire32(d, v);
+    return width == 2 ? fake_wire16(d, v) : v;
+}
+
 uint32_t fake_dev_config_read(struct fake_dev *d, uint64_t off, uint32_t width)
 {
     uint32_t v = 0;
@@ -309,9 +390,10 @@ uint32_t fake_dev_config_read(struct fake_dev *d, uint64_t off, uint32_t width)
         d->on_config_read(d->on_config_arg, d, (uint32_t)off);
     if (d->ops->config_read)
         d->ops->config_read(d, (uint32_t)off, width);
+    off = config_place(d, off, width);
     for (uint32_t i = 0; i < width; i++)
         v |= (uint32_t)d->config[off + i] << (8 * i);
-    return v;
+    return config_order(d, v, width);
 }
 
 void fake_dev_config_write(struct fake_dev *d, uint64_t off, uint32_t width,
@@ -324,6 +406,10 @@ void fake_dev_config_write(struct fake_dev *d, uint64_t off, uint32_t width,
                        "%s: configuration write at status "
                        "%#x",
                        d->name, d->status);
+    value = config_order(d, value, width);
+    if (d->suspending || (d->status & FAKE_SUSPEND))
+        fake_violation(d->f, "BASIC-47", "%s: configuration write, suspended",
+                       d->name);
     for (uint32_t i = 0; i < width; i++) {
         if (!d->config_writable[off + i])
             fake_violation(d->f, "CFG-RO", "%s: offset %#llx is read-only",
@@ -418,7 +504,7 @@ static void collect_queue(struct fake_dev *d, struct fake_queue *q)
 {
     struct fake_chain c;
 
-    if (q->manual || !q->ring)
+    if (q->manual || !q->ring || d->suspending)
         return;
     if (!q->kicked && q->kick_policy == FAKE_KICK_ALWAYS)
         return;
@@ -556,7 +642,9 @@ static void kick_checks(struct fake_dev *d, const struct fake_queue *q,
 {
     uint32_t live = FAKE_DRIVER_OK;
 
-    if (!(d->status & live))
+    if (d->suspending || (d->status & FAKE_SUSPEND))
+        fake_violation(d->f, "BASIC-46", "%s: kick, suspended", d->name);
+    else if (!(d->status & live))
         fake_violation(d->f, "BASIC-40", "%s: kick at status %#x", d->name,
                        d->status);
     if (!q || !q->ready)

@@ -28,6 +28,7 @@ extern "C" {
 #define FAKE_DRIVER      0x02u
 #define FAKE_DRIVER_OK   0x04u
 #define FAKE_FEATURES_OK 0x08u
+#define FAKE_SUSPEND     0x10u
 #define FAKE_NEEDS_RESET 0x40u
 #define FAKE_FAILED      0x80u
 
@@ -44,6 +45,7 @@ extern "C" {
 #define FAKE_F_NOTIFICATION_DATA 38u
 #define FAKE_F_NOTIF_CONFIG_DATA 39u
 #define FAKE_F_RING_RESET        40u
+#define FAKE_F_SUSPEND           43u
 
 /* ISR bits, and causes of an interrupt. */
 #define FAKE_ISR_QUEUE  1u
@@ -97,13 +99,20 @@ struct fake_dev {
      */
     bool legacy;
     /* ---- Knobs ------------------------------------------------------ */
-    bool immediate;        /* work inside the kick */
-    uint32_t complete;     /* FAKE_COMPLETE_* */
-    uint32_t per_step;     /* requests a step in ORDER, RANDOM; 0: all */
-    uint32_t reset_reads;  /* status reads until a reset is done */
-    bool reset_never;      /* it is never done */
-    uint32_t fok_reads;    /* status reads until FEATURES_OK shows */
-    bool refuse_features;  /* FEATURES_OK never shows */
+    bool immediate;       /* work inside the kick */
+    uint32_t complete;    /* FAKE_COMPLETE_* */
+    uint32_t per_step;    /* requests a step in ORDER, RANDOM; 0: all */
+    uint32_t reset_reads; /* status reads until a reset is done */
+    bool reset_never;     /* it is never done */
+    uint32_t fok_reads;   /* status reads until FEATURES_OK shows */
+    bool refuse_features; /* FEATURES_OK never shows */
+    /*
+     * SUSPEND, and DRIVER_OK that resumes: status reads until it shows, at
+     * least until all that was taken is done; never; or NEEDS_RESET instead.
+     */
+    uint32_t suspend_reads;
+    bool suspend_never;
+    bool suspend_fails;
     bool generation_flaps; /* a new generation at each read of it */
     bool no_irq;           /* interrupts are lost */
     /* Runs before each read of configuration space, to change it. */
@@ -132,9 +141,11 @@ struct fake_dev {
     /* MSI-X: may this vector fire now?  If not, the transport keeps it. */
     bool (*vector_open)(struct fake_dev *d, uint16_t vector);
     void *transport;
-    uint32_t reset_left, fok_left;
+    uint32_t reset_left, fok_left, suspend_left;
     bool line_off; /* the transport keeps the line low */
     bool resetting, reset_seen, was_reset, fok_checked;
+    bool suspending, resuming; /* not done yet */
+    bool config_late;          /* it changed while suspended */
 };
 
 /* ---- For tests ------------------------------------------------------ */
@@ -181,6 +192,31 @@ void fake_dev_set_legacy(struct fake_dev *d);
  */
 void fake_dev_check_framing(struct fake_dev *d, const struct fake_chain *c,
                             uint32_t first, uint32_t last);
+
+/*
+ * A field of the legacy interface is in the guest's order (2.5.3, 2.7.3, and
+ * each class's): what was read as little-endian, or is to be written so,
+ * turned round when that is another.
+ */
+static inline bool fake_dev_native(const struct fake_dev *d)
+{
+    return d->legacy && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
+}
+
+static inline uint16_t fake_wire16(const struct fake_dev *d, uint32_t v)
+{
+    return fake_dev_native(d) ? __builtin_bswap16((uint16_t)v) : (uint16_t)v;
+}
+
+static inline uint32_t fake_wire32(const struct fake_dev *d, uint32_t v)
+{
+    return fake_dev_native(d) ? __builtin_bswap32(v) : v;
+}
+
+static inline uint64_t fake_wire64(const struct fake_dev *d, uint64_t v)
+{
+    return fake_dev_native(d) ? __builtin_bswap64(v) : v;
+}
 
 /* ---- For transports ------------------------------------------------- */
 

@@ -237,6 +237,8 @@ void fuzz_run_blk(const uint8_t *data, size_t size);
 void fuzz_run_net_rx(const uint8_t *data, size_t size);
 void fuzz_run_net_tx(const uint8_t *data, size_t size);
 void fuzz_run_gpu(const uint8_t *data, size_t size);
+void fuzz_run_fdt(const uint8_t *data, size_t size);
+void fuzz_run_cmdline(const uint8_t *data, size_t size);
 void fuzz_run_edid(const uint8_t *data, size_t size);
 void fuzz_run_responder(const uint8_t *data, size_t size);
 void fuzz_run_session(const uint8_t *data, size_t size);
@@ -244,6 +246,8 @@ void fuzz_run_session(const uint8_t *data, size_t size);
 /* A header that is all good, then ops 0 to 255 with zeros behind each. */
 void fuzz_seed_ops(fuzz_emit *emit, void *ctx);
 void fuzz_seed_edid(fuzz_emit *emit, void *ctx);
+void fuzz_seed_fdt(fuzz_emit *emit, void *ctx);
+void fuzz_seed_cmdline(fuzz_emit *emit, void *ctx);
 void fuzz_seed_frames(fuzz_emit *emit, void *ctx);
 
 /* Bits of a feature set. */

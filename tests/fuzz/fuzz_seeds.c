@@ -69,6 +69,8 @@ const struct fuzz_harness fuzz_harnesses[] = {
     {"net_rx", fuzz_run_net_rx, fuzz_seed_ops, 512},
     {"net_tx", fuzz_run_net_tx, fuzz_seed_ops, 512},
     {"gpu", fuzz_run_gpu, fuzz_seed_ops, 512},
+    {"fdt", fuzz_run_fdt, fuzz_seed_fdt, 1100},
+    {"cmdline", fuzz_run_cmdline, fuzz_seed_cmdline, 256},
     {"edid", fuzz_run_edid, fuzz_seed_edid, 1100},
     {"responder", fuzz_run_responder, fuzz_seed_frames, 1024},
     {"session", fuzz_run_session, fuzz_seed_ops, 512},

@@ -71,6 +71,9 @@ def guest_cases() -> list[tuple[str, list[str]]]:
               cell_args(row, column))
              for row in rows() for column in COLUMNS
              if nowhere(row, column) < 0]
+    cases.append(("demo x86_64 pci irq pages",
+                  ["--arch", "x86_64", "--pages", "1000",
+                   "--size", GUEST_SIZE]))
     for arch in X86:
         for machine in ("q35", "pc"):
             cases.append((f"demo {arch} pci modern split irq {machine} ports",

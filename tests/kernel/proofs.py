@@ -12,6 +12,7 @@ import os
 import random
 import socket
 import struct
+import sys
 import time
 import zlib
 from dataclasses import dataclass, field
@@ -161,6 +162,22 @@ def check_http(port: int, body: bytes, timeout: float = 20.0) -> None:
 
 
 # ---- packets ---------------------------------------------------------------
+
+def frames_of(capture: Path) -> list[bytes]:
+    """The frames of a pcap file, in this machine's byte order."""
+    data = Path(capture).read_bytes()
+    need(len(data) >= 24 and
+         data[:4] == (0xA1B2C3D4).to_bytes(4, sys.byteorder),
+         f"{capture}: no capture, {len(data)} bytes")
+    frames, at = [], 24
+    while at + 16 <= len(data):
+        kept, length = struct.unpack_from("=II", data, at + 8)
+        need(kept == length, f"{capture}: {kept} bytes of {length} were kept")
+        frames.append(data[at + 16:at + 16 + kept])
+        at += 16 + kept
+    need(at == len(data), f"{capture}: cut off in a frame")
+    return frames
+
 
 BROADCAST = b"\xff" * 6
 ETH_IP, ETH_ARP = 0x0800, 0x0806

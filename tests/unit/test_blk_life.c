@@ -142,6 +142,32 @@ static void fault_F47_cache_switch(void)
     disk_down(&g);
 }
 
+/* A switch that does not take, at once or after a restart, is not kept quiet:
+   whoever counts on a write being durable must hear of it. */
+static void fault_F47_cache_stuck(void)
+{
+    struct vdrv_block_caps c;
+    struct disk_rig g;
+
+    if (!disk_up(&g, NULL))
+        return;
+    g.dev.cache_stuck = true;
+    CHECK_EQ(vdrv_block_set_write_cache(g.blk, false), VDRV_ERR_IO);
+    CHECK_EQ(vdrv_block_get_caps(g.blk, &c), VDRV_OK);
+    CHECK_EQ(c.write_cache, 1);
+    CHECK_EQ(vdrv_reset(&g.blk->dev), VDRV_OK); /* nothing was wished */
+    g.dev.cache_stuck = false;
+    CHECK_EQ(vdrv_block_set_write_cache(g.blk, false), VDRV_OK);
+    g.dev.cache_stuck = true;
+    CHECK_EQ(vdrv_reset(&g.blk->dev), VDRV_ERR_UNSUPPORTED);
+    CHECK_EQ(vdrv_block_write_block(g.blk, 0, buf, 512), VDRV_ERR_BAD_STATE);
+    g.dev.cache_stuck = false;
+    CHECK_EQ(vdrv_start(&g.blk->dev), VDRV_OK);
+    CHECK(!g.dev.writeback);
+    disk_works(&g);
+    disk_down(&g);
+}
+
 static struct disk_rig *cb_rig;
 
 static void switching_done(struct vdrv_block_request *req)
@@ -415,6 +441,60 @@ static void test_deadlines_kept(void)
     CHECK_EQ(vdrv_poll(&g.blk->dev, 0, 0), 0);
     g.dev.dev.complete = FAKE_COMPLETE_NOW;
     disk_works(&g);
+    disk_down(&g);
+}
+
+/* Done in time, and not yet fetched because the polls were to be short: that
+   is not late.  What is not done is, however short the poll. */
+static void test_deadlines_short_polls(void)
+{
+    struct disk_rig g;
+
+    if (!disk_up(&g, NULL))
+        return;
+    for (unsigned i = 0; i < 4; i++)
+        CHECK_EQ(vdrv_block_submit(g.blk, job(i, VDRV_BLOCK_READ, i, 5000)),
+                 VDRV_OK);
+    vdrv_block_kick(g.blk, 0);
+    fake_step(&g.f);
+    g.f.now += 6000;
+    for (unsigned i = 0; i < 4; i++)
+        CHECK_EQ(vdrv_poll(&g.blk->dev, 0, 1), 1);
+    for (unsigned i = 0; i < 4; i++)
+        CHECK_EQ(jobs[i].req.status, VDRV_OK);
+    g.dev.dev.complete = FAKE_COMPLETE_HELD;
+    for (unsigned i = 0; i < 2; i++)
+        CHECK_EQ(vdrv_block_submit(g.blk, job(i, VDRV_BLOCK_READ, i, 5000)),
+                 VDRV_OK);
+    vdrv_block_kick(g.blk, 0);
+    fake_step(&g.f);
+    fake_dev_release(&g.dev.dev, 0);
+    g.f.now += 6000;
+    CHECK_EQ(vdrv_poll(&g.blk->dev, 0, 1), 1);
+    CHECK_EQ(vdrv_poll(&g.blk->dev, 0, 1), VDRV_ERR_BAD_STATE);
+    g.dev.dev.complete = FAKE_COMPLETE_NOW;
+    CHECK_EQ(vdrv_reset(&g.blk->dev), VDRV_OK);
+    CHECK_EQ(jobs[1].req.status, VDRV_ERR_TIMEOUT);
+    disk_works(&g);
+    disk_down(&g);
+}
+
+/* A device that never said anything has said nothing, and not OK. */
+static void test_aborted_has_no_word(void)
+{
+    struct disk_rig g;
+
+    if (!disk_up(&g, NULL))
+        return;
+    g.dev.dev.complete = FAKE_COMPLETE_HELD;
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_EQ(vdrv_block_submit(g.blk, job(i, 1 + i, i, 0)),
+                 i < 2 ? VDRV_OK : VDRV_ERR_INVALID);
+    CHECK_EQ(vdrv_stop(&g.blk->dev), VDRV_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_EQ(jobs[i].req.status, VDRV_ERR_ABORTED);
+        CHECK_EQ(jobs[i].req.device_status, VDRV_BLOCK_STATUS_NONE);
+    }
     disk_down(&g);
 }
 
@@ -757,11 +837,45 @@ static void test_panic_errors(void)
     CHECK_EQ(vdrv_block_panic(g.blk), VDRV_ERR_BAD_STATE);
 }
 
+/* Not reset by the panic, but later: each slot is one request's all the same. */
+static void test_panic_stuck_then_stop(void)
+{
+    struct disk_opts o = {.drv = {.queue_size = 8}};
+    struct disk_rig g;
+
+    if (!disk_up(&g, &o))
+        return;
+    g.dev.dev.complete = FAKE_COMPLETE_HELD;
+    for (unsigned i = 0; i < 4; i++)
+        CHECK_EQ(vdrv_block_submit(g.blk, job(i, VDRV_BLOCK_READ, i, 0)),
+                 VDRV_OK);
+    vdrv_block_kick(g.blk, 0);
+    g.dev.dev.reset_never = true;
+    CHECK_EQ(vdrv_block_panic(g.blk), VDRV_ERR_STUCK);
+    g.dev.dev.reset_never = false;
+    CHECK_EQ(vdrv_stop(&g.blk->dev), VDRV_OK);
+    CHECK_EQ(vdrv_start(&g.blk->dev), VDRV_OK);
+    for (unsigned i = 0; i < 8; i++) {
+        vdrv_block_submit(g.blk, job(i, VDRV_BLOCK_WRITE, i, 0));
+        memset(jobs[i].data, (int)(i + 1), 512);
+    }
+    g.dev.dev.complete = FAKE_COMPLETE_NOW;
+    vdrv_block_kick(g.blk, 0);
+    fake_step(&g.f);
+    CHECK_EQ(vdrv_poll(&g.blk->dev, 0, 0), 8);
+    for (unsigned i = 0; i < 8; i++) {
+        CHECK_EQ(jobs[i].done, 1);
+        CHECK_EQ(g.dev.disk[512 * i], i + 1);
+    }
+    disk_down(&g);
+}
+
 static const struct check_case cases[] = {
     {"blk_cache_presumed", test_cache_presumed},
     {"blk_cache_switched", test_cache_switched},
     {"blk_cache_from_done", test_cache_from_done},
     {"fault_F47_cache_switch", fault_F47_cache_switch},
+    {"fault_F47_cache_stuck", fault_F47_cache_stuck},
     {"fault_F45_shrink_under_requests", fault_F45_shrink_under_requests},
     {"fault_F45_resized_by_reset", fault_F45_resized_by_reset},
     {"blk_size_in_halves", test_size_in_halves},
@@ -770,12 +884,15 @@ static const struct check_case cases[] = {
     {"blk_discard_alignment", test_discard_alignment},
     {"fault_F14_deadline", fault_F14_deadline},
     {"blk_deadlines_kept", test_deadlines_kept},
+    {"blk_deadlines_short_polls", test_deadlines_short_polls},
+    {"blk_aborted_has_no_word", test_aborted_has_no_word},
     {"blk_deadlines_cost_nothing", test_deadlines_cost_nothing},
     {"blk_cancel_is_busy", test_cancel},
     {"blk_panic_at_each_point", test_panic_at_each_point},
     {"blk_panic_at_any_instruction", test_panic_at_any_instruction},
     {"blk_panic_beside_full", test_panic_beside_full},
     {"blk_panic_errors", test_panic_errors},
+    {"blk_panic_stuck_then_stop", test_panic_stuck_then_stop},
 };
 
 CHECK_MAIN(cases)

@@ -882,7 +882,95 @@ static void fault_F25c_unplugged(void)
     }
 }
 
+/* ---- Shared memory ------------------------------------------------------------ */
+
+/* MMIO-32: a length of all ones means that there is none. */
+static void test_shared_memory(void)
+{
+    static const struct {
+        uint32_t id, asked;
+        uint64_t base, len;
+        int err;
+    } row[] = {
+        {1, 1, 0x4000000000, 0x10000000, VDRV_OK},
+        {0, 0, 0x1000, 1, VDRV_OK},
+        {255, 255, UINT64_MAX, 1, VDRV_OK},
+        {0, 0, 0, UINT64_MAX - 1, VDRV_OK},
+        {0, 0, 0xFFFFFFFF00000000, 0xFFFFFFFF, VDRV_OK},
+        {1, 0, 0x1000, 0x1000, VDRV_ERR_UNSUPPORTED},
+        {1, 1, 0x1000, UINT64_MAX, VDRV_ERR_UNSUPPORTED},
+        {1, 1, UINT64_MAX, UINT64_MAX, VDRV_ERR_UNSUPPORTED},
+        {1, 1, 0x1000, 0, VDRV_ERR_PROTOCOL},
+        {1, 1, UINT64_MAX, 2, VDRV_ERR_PROTOCOL}, /* over the end */
+        {1, 1, 3, UINT64_MAX - 1, VDRV_ERR_PROTOCOL},
+    };
+
+    for (size_t i = 0; i < COUNT(row); i++) {
+        struct vdrv_shared_memory m = {0xee, 0xee};
+        struct disk_rig g;
+
+        disk_machine(&g, NULL);
+        g.slot.shm_id = row[i].id;
+        g.slot.shm_base = row[i].base;
+        g.slot.shm_len = row[i].len;
+        CHECK_EQ(disk_probe(&g), VDRV_OK);
+        CHECK_EQ(vdrv_transport_shared_memory(g.t, row[i].asked, &m),
+                 row[i].err);
+        CHECK_EQ(m.phys, row[i].err == VDRV_OK ? row[i].base : 0);
+        CHECK_EQ(m.len, row[i].err == VDRV_OK ? row[i].len : 0);
+        CHECK_EQ(g.f.n_log != 0, row[i].err == VDRV_ERR_PROTOCOL);
+        if (check_failures)
+            printf("  row %zu\n", i);
+        disk_end(&g);
+    }
+}
+
+static void test_shared_memory_unplugged(void)
+{
+    struct vdrv_shared_memory m = {0xee, 0xee};
+    struct disk_rig g;
+
+    disk_machine(&g, NULL);
+    CHECK_EQ(disk_probe(&g), VDRV_OK);
+    g.f.gone_at = 1;
+    CHECK_EQ(vdrv_transport_shared_memory(g.t, 0, &m), VDRV_ERR_NO_DEVICE);
+    CHECK_EQ(m.phys, 0);
+    CHECK_EQ(m.len, 0);
+    disk_end(&g);
+}
+
+/* MMIO-30: a driver that needs none leaves those registers alone; and LEG-34,
+   version 1 has none. */
+static void test_shared_memory_not_asked_for(void)
+{
+    struct vdrv_shared_memory m;
+    struct disk_rig g;
+
+    disk_machine(&g, NULL);
+    trace_on(&g);
+    CHECK_EQ(disk_probe(&g), VDRV_OK);
+    CHECK_EQ(disk_init(&g), VDRV_OK);
+    disk_works(&g);
+    disk_down(&g);
+    CHECK(g.f.trace_len > 50);
+    for (size_t i = 0; i < g.f.trace_len; i++)
+        CHECK(trace[i].addr < DISK_SLOT + 0xac ||
+              trace[i].addr >= DISK_SLOT + 0xc0);
+    disk_machine(&g, NULL);
+    fake_mmio_legacy(&g.slot);
+    CHECK_EQ(vdrv_mmio_probe_any(&g.mmio, &g.f.hal, DISK_SLOT, 0x200,
+                                 &vdrv_mmio_legacy),
+             VDRV_OK);
+    CHECK_EQ(vdrv_transport_shared_memory(g.t, 0, &m), VDRV_ERR_UNSUPPORTED);
+    CHECK_EQ(vdrv_transport_shared_memory(g.t, 0, NULL), VDRV_ERR_INVALID);
+    CHECK_EQ(vdrv_transport_shared_memory(NULL, 0, &m), VDRV_ERR_INVALID);
+    disk_end(&g);
+}
+
 static const struct check_case cases[] = {
+    {"mmio_shared_memory", test_shared_memory},
+    {"mmio_shared_memory_unplugged", test_shared_memory_unplugged},
+    {"mmio_shared_memory_not_asked_for", test_shared_memory_not_asked_for},
     {"fault_F39_probe_table", test_probe_table},
     {"mmio_probe_version_1_text", test_probe_version_1_text},
     {"mmio_probe_invalid", test_probe_invalid},

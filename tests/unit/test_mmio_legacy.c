@@ -258,15 +258,15 @@ static void first_then_other(void *arg, struct fake_dev *d, uint32_t off)
 {
     uint32_t *reads = arg;
 
-    if (off == 0)
-        fake_put32(d->config, (*reads)++ == 0 ? 0 : 77);
+    if (off == 8)
+        fake_put32(d->config + 8, (*reads)++ == 0 ? 0 : 77);
 }
 
 static void configuration_is_read_twice(void)
 {
-    const struct vdrv_config_field field = {0, 4, 1};
+    const struct vdrv_config_field field = {8, 4, 1};
     const uint64_t none[2] = {0, 0};
-    uint8_t image[4] = {0, 0, 0, 0};
+    uint8_t image[12] = {0};
     struct disk_rig g;
     uint32_t reads = 0;
 
@@ -275,8 +275,8 @@ static void configuration_is_read_twice(void)
     CHECK_EQ(vdrv_transport_begin(g.t, none, none, NULL, 0), VDRV_OK);
     g.dev.dev.on_config_read = first_then_other;
     g.dev.dev.on_config_arg = &reads;
-    CHECK_EQ(vdrv_transport_config(g.t, &field, 1, image, 4), VDRV_OK);
-    CHECK_EQ(fake_get32(image), 77);
+    CHECK_EQ(vdrv_transport_config(g.t, &field, 1, image, 12), VDRV_OK);
+    CHECK_EQ(fake_get32(image + 8), 77);
     CHECK_EQ(reads, 3);
     CHECK_EQ(vdrv_transport_reset(g.t, 0), VDRV_OK);
     vdrv_transport_release(g.t);

@@ -430,6 +430,27 @@ static void stops_and_starts(void)
     pci_down(&g);
 }
 
+/* The size cannot be told to the device, so another one after a reset is the
+   end: its ring would not be where ours is. */
+static void fault_F36_size_changes(void)
+{
+    struct pci_rig g;
+
+    if (!up(&g, &legacy_only))
+        return;
+    for (uint16_t size = 32; size <= 128; size *= 4) {
+        CHECK_EQ(vdrv_stop(&g.blk->dev), VDRV_OK);
+        for (uint32_t q = 0; q < PCI_RIG_QUEUES; q++)
+            fake_dev_queue(&g.disk.dev, q)->max = size;
+        CHECK_EQ(vdrv_start(&g.blk->dev), VDRV_ERR_PROTOCOL);
+    }
+    for (uint32_t q = 0; q < PCI_RIG_QUEUES; q++)
+        fake_dev_queue(&g.disk.dev, q)->max = 64;
+    CHECK_EQ(vdrv_start(&g.blk->dev), VDRV_OK);
+    pci_works(&g);
+    pci_down(&g);
+}
+
 /* Unplugged at the k-th access, whichever: an error, no hang, no leak. */
 static void unplugged_at_each_access(void)
 {
@@ -473,6 +494,7 @@ static const struct check_case cases[] = {
     {"fault_F36_queue_size", fault_F36_queue_size},
     {"fault_F38_queue_page", fault_F38_queue_page},
     {"fault_F40b_page_number", fault_F40b_page_number},
+    {"fault_F36_size_changes", fault_F36_size_changes},
     {"stops_and_starts", stops_and_starts},
     {"unplugged_at_each_access", unplugged_at_each_access},
 };
