@@ -118,13 +118,13 @@ def main() -> int:
                     lambda c: run(c, args.timeout), commands):
                 print(f"{name:28} {counts[0]:5} passed {counts[1]:3} failed "
                       f"{counts[2]:3} skipped {secs:6.1f} s", flush=True)
+                total = [a + b for a, b in zip(total, counts)]
                 if counts[1] or args.v:
                     print(text, flush=True)
                     continue
                 for line in text.splitlines():
                     if line.startswith("| ") or "skipped: " in line:
                         print(f"    {line}", flush=True)
-                total = [a + b for a, b in zip(total, counts)]
     print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
     return 1 if total[1] or total[0] == 0 else 0
 
