@@ -31,8 +31,8 @@ WITH_QEMU = {"test_proofs.py": ["build/test/responder_peer",
              "test_fdt_blobs.py": ["build/test/fdt_slots"]}
 
 # On QEMU's devices; how many operations on each, if not the usual number.
-QTESTS = ("qtest_blk", "qtest_net", "qtest_frames", "qtest_gpu",
-          "qtest_stories")
+QTESTS = ("qtest_blk", "qtest_blk_props", "qtest_net", "qtest_frames",
+          "qtest_gpu", "qtest_stories")
 OPERATIONS = os.environ.get("QTEST_OPERATIONS", "")
 
 
@@ -57,7 +57,8 @@ def guest_programs() -> list[list[str]]:
                "--guest"]]
     return proofs + [[sys.executable, str(ROOT / "tests/kernel" / name)]
                      for name in ("boot_test.py", "demo_test.py",
-                                  "pair_test.py", "screens_test.py")] + booted
+                                  "pair_test.py", "cut_test.py",
+                                  "screens_test.py")] + booted
 
 
 def lint_programs() -> list[list[str]]:
@@ -117,13 +118,13 @@ def main() -> int:
                     lambda c: run(c, args.timeout), commands):
                 print(f"{name:28} {counts[0]:5} passed {counts[1]:3} failed "
                       f"{counts[2]:3} skipped {secs:6.1f} s", flush=True)
+                total = [a + b for a, b in zip(total, counts)]
                 if counts[1] or args.v:
                     print(text, flush=True)
                     continue
                 for line in text.splitlines():
                     if line.startswith("| ") or "skipped: " in line:
                         print(f"    {line}", flush=True)
-                total = [a + b for a, b in zip(total, counts)]
     print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
     return 1 if total[1] or total[0] == 0 else 0
 

@@ -122,15 +122,15 @@ $(DEMO_HOST): $(DEMO_HOST_OBJS) $(HOST_LIB_OBJS)
 -include $(DEMO_HOST_OBJS:.o=.d)
 
 # The library on QEMU's devices, driven from out here.
-QTESTS := $(patsubst %,$(HOST_OUT)/%,qtest_blk qtest_net qtest_frames \
-	qtest_gpu qtest_stories)
+QTESTS := $(patsubst %,$(HOST_OUT)/%,qtest_blk qtest_blk_props qtest_net \
+	qtest_frames qtest_gpu qtest_stories)
 QTEST_OBJS := $(patsubst %,$(HOST_OUT)/tests/qtest/%.o,qtest_machine \
 	qtest_memory) $(patsubst ./%.c,$(HOST_OUT)/%.o,$(VDRV_SRCS))
 $(HOST_OUT)/tests/qtest/%.o: HOST_CFLAGS += \
 	$(if $(filter %packed.c,$(VDRV_SRCS)),-DQTEST_PACKED)
 $(QTESTS): $(HOST_OUT)/%: $(HOST_OUT)/tests/qtest/%.o $(QTEST_OBJS)
 	@echo "  LD    $@"
-	$(Q)$(HOST_CC) $(SAN) -o $@ $^ $(QTEST_LIBS_$(@F))
+	$(Q)$(HOST_CC) $(SAN) -o $@ $^ $(QTEST_LIBS_$(@F)) -lpthread
 $(HOST_OUT)/qtest_frames: $(HOST_OUT)/tests/qtest/qtest_wire.o
 $(HOST_OUT)/qtest_stories: $(patsubst %.c,$(HOST_OUT)/%.o,$(DISK_STORIES))
 QTEST_LIBS_qtest_stories := $(DISK_LIBS)
@@ -144,18 +144,21 @@ $(foreach t,$(TSAN_TESTS),$(eval $(call tsan_test,$t)))
 # ---- Host tests on other CPUs, by qemu-user -------------------------------------
 
 # Big-endian with 64 and 32 bits, and little-endian with 32, whose device
-# addresses are above 4 GiB all the same.  A CPU without a compiler here is
-# left out, and tests/cpus.py says so.
+# addresses are above 4 GiB all the same.  A CPU without a compiler here, or
+# without its libc's headers, is left out, and tests/cpus.py says so.  Where a
+# test's time is in what no CPU does differently, only one of them runs it.
 CPUS := s390x powerpc arm
 CPU_GCC_s390x := s390x-linux-gnu-gcc
 CPU_GCC_powerpc := powerpc-linux-gnu-gcc
 CPU_GCC_arm := arm-linux-gnueabihf-gcc
-CPU_TESTS := blk blk_faults driver edid fake_dev fdt gpu mmio \
-	mmio_cmdline mmio_legacy msix net pci pci_disk pci_legacy queue \
-	queue_doorbell queue_faults
+CPU_TESTS := blk blk_faults blk_legacy blk_zones driver edid fake_dev fdt gpu \
+	life mmio mmio_cmdline mmio_legacy msix net net_ctrl net_offload pci \
+	pci_disk pci_legacy pci_power pci_window queue queue_doorbell \
+	queue_faults queue_in_order queue_reset
 CPU_OUT := build/cpu
-CPU_CFLAGS := $(filter-out $(SAN),$(HOST_CFLAGS))
-CPU_HAVE := $(foreach c,$(CPUS),$(if $(shell command -v $(CPU_GCC_$c)),$c))
+CPU_CFLAGS := $(filter-out $(SAN) -g,$(HOST_CFLAGS))
+CPU_HAVE := $(foreach c,$(CPUS),$(if $(shell echo '\#include <stdio.h>' | \
+	$(CPU_GCC_$c) -E - >/dev/null 2>&1 && echo yes),$c))
 
 define cpu_rules
 $(CPU_OUT)/$1/%.o: %.c

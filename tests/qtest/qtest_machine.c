@@ -260,13 +260,16 @@ static uint32_t reg_read(void *ctx, uint32_t space, uintptr_t addr,
 {
     struct qtest_machine *m = ctx;
     const uint32_t mask = width == 4 ? UINT32_MAX : (1u << 8 * width) - 1;
+    uint32_t value = mask;
 
+    pthread_mutex_lock(&m->wire);
     count(m, space, addr);
-    if (m->all_ones && space == VDRV_SPACE_MEMORY)
-        return mask;
-    return mask & (uint32_t)ask(m, "%s%c %#llx\n",
-                                space == VDRV_SPACE_PORT ? "in" : "read",
-                                letter(width), (unsigned long long)addr);
+    if (!m->all_ones || space != VDRV_SPACE_MEMORY)
+        value = (uint32_t)ask(m, "%s%c %#llx\n",
+                              space == VDRV_SPACE_PORT ? "in" : "read",
+                              letter(width), (unsigned long long)addr);
+    pthread_mutex_unlock(&m->wire);
+    return value & mask;
 }
 
 static void reg_write(void *ctx, uint32_t space, uintptr_t addr, uint32_t width,
@@ -274,9 +277,11 @@ static void reg_write(void *ctx, uint32_t space, uintptr_t addr, uint32_t width,
 {
     struct qtest_machine *m = ctx;
 
+    pthread_mutex_lock(&m->wire);
     count(m, space, addr);
     (void)ask(m, "%s%c %#llx %#x\n", space == VDRV_SPACE_PORT ? "out" : "write",
               letter(width), (unsigned long long)addr, value);
+    pthread_mutex_unlock(&m->wire);
 }
 
 int qtest_intercept(struct qtest_machine *m, const char *path)
@@ -436,6 +441,7 @@ int qtest_start(struct qtest_machine *m, const struct qtest_setup *setup)
     int qtest[2], qmp[2], ram, program;
 
     memset(m, 0, sizeof(*m));
+    pthread_mutex_init(&m->wire, NULL);
     m->board = b;
     m->mode = setup->mode;
     m->bridge = setup->bridge != NULL;
@@ -488,6 +494,7 @@ void qtest_end(struct qtest_machine *m)
     if (m->errors >= 0)
         tell_errors(m);
     m->qtest = m->qmp = m->errors = -1;
+    pthread_mutex_destroy(&m->wire);
     qtest_memory_fini(m);
 }
 

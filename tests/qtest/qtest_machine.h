@@ -17,12 +17,15 @@
  *         ... a driver on t ...
  *     qtest_end(&m);
  *
+ * Registers may be reached from several threads; all else is for one.
+ *
  * Nothing is left behind: memory and images are anonymous files that QEMU
  * finds below /proc/self/fd, sockets have no names, and QEMU dies with us.
  */
 #ifndef QTEST_MACHINE_H
 #define QTEST_MACHINE_H
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <sys/types.h>
 
@@ -102,7 +105,8 @@ struct qtest_machine {
     pid_t pid;
     int qtest;
     int qmp;
-    int errors; /* file of what QEMU complains of */
+    pthread_mutex_t wire; /* one register access at a time */
+    int errors;           /* file of what QEMU complains of */
     uint8_t *ram;
     uint8_t used[QTEST_PAGES];
     struct qtest_range pci_range;

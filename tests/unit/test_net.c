@@ -60,6 +60,7 @@ static void accepts_only_what_it_does(void)
     rig_machine(g, &o);
     g->dev.dev.offered[0] = ~0ull & ~(1ull << FAKE_F_RING_PACKED);
     g->dev.dev.offered[1] = ~0ull;
+    g->f.hal.direct_platform = 1;
     CHECK_EQ(rig_init(g, &o), VDRV_OK);
     CHECK_EQ(g->dev.dev.accepted[0], may);
     CHECK_EQ(g->dev.dev.accepted[1], 0);

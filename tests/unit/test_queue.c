@@ -669,6 +669,45 @@ static void test_packed_wraps(void)
     }
 }
 
+/* Word 12 of the descriptor at a place, and flags above it. */
+static uint32_t packed_tag(const struct queue_rig *g, uint32_t slot)
+{
+    uint32_t tag;
+
+    memcpy(&tag, (const uint8_t *)g->q.desc + 16 * (slot % g->q.size) + 12, 4);
+    return fake_get32((const uint8_t *)&tag);
+}
+
+/* 2.8.8 asks for the id in the last of a list; QEMU 7.2 reads the first. */
+static void test_packed_ids(void)
+{
+    FOR_WAYS_IF(w, w->packed && !w->indirect)
+    {
+        struct queue_opts o = {.max = 7};
+        struct queue_rig g;
+        struct fake_chain c;
+        struct vdrv_used u;
+
+        if (rig_up(&g, w, &o))
+            return;
+        for (uint32_t i = 0; i < 200; i++) {
+            const uint32_t n = 1 + i % 5, nout = i / 5 % (n + 1);
+            const uint32_t at = fake_packed_avail_place(g.dq).slot;
+
+            REQUIRE(rig_add(&g, nout, n - nout, &g) == VDRV_OK);
+            (void)vdrv_queue_kick(&g.q);
+            for (uint32_t k = 0; k < n; k++)
+                CHECK_EQ(packed_tag(&g, at + k) & 0xffff,
+                         packed_tag(&g, at + n - 1) & 0xffff);
+            REQUIRE(fake_queue_pop(g.dq, &c));
+            fake_queue_push(g.dq, &c, 0);
+            fake_queue_publish(g.dq);
+            CHECK_EQ(vdrv_queue_reap(&g.q, &u, 1), 1);
+        }
+        rig_down(&g, 0);
+    }
+}
+
 /* PACKED-02: as large as they get, full, and used in the opposite order. */
 static void test_packed_large(void)
 {
@@ -1037,6 +1076,7 @@ static const struct check_case cases[] = {
     {"queue_kick_wrap_exhaustive", test_kick_wrap_exhaustive},
     {"queue_packed_kick_exhaustive", test_packed_kick_exhaustive},
     {"queue_packed_wraps", test_packed_wraps},
+    {"queue_packed_ids", test_packed_ids},
     {"queue_packed_large", test_packed_large},
     {"queue_packed_failed_add", test_packed_failed_add},
     {"queue_arm", test_arm},
