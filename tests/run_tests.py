@@ -57,7 +57,8 @@ def guest_programs() -> list[list[str]]:
                "--guest"]]
     return proofs + [[sys.executable, str(ROOT / "tests/kernel" / name)]
                      for name in ("boot_test.py", "demo_test.py",
-                                  "pair_test.py", "screens_test.py")] + booted
+                                  "pair_test.py", "cut_test.py",
+                                  "screens_test.py")] + booted
 
 
 def lint_programs() -> list[list[str]]:

@@ -201,7 +201,7 @@ $(FUZZ_SMOKE): $(FUZZ_SMOKE_OBJS) $(VDRV_SRCS:./%.c=$(HOST_OUT)/%.o)
 # learns stays in build/fuzz/corpus; what it finds in build/fuzz.
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
-FUZZ ?= ring mmio pci config fdt cmdline blk net_rx net_tx gpu edid responder session
+FUZZ ?= ring rings mmio pci bus config fdt cmdline blk net_rx net_tx gpu edid responder session
 FUZZ_OUT := build/fuzz
 FUZZ_SAN := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 FUZZ_OBJS := $(patsubst %.c,$(FUZZ_OUT)/%.o,$(FUZZ_SRCS) \

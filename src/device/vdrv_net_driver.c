@@ -78,6 +78,12 @@ static void net_complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
     }
 }
 
+static void fill(struct vdrv_virtio_net *nic, uint32_t pair)
+{
+    vdrv__net_rx_refill(nic, pair);
+    (void)vdrv_queue_kick(&nic->queue[vdrv_net_rx_queue(pair)].vq);
+}
+
 /* Pools go to work.  Rings start with interrupts off. */
 static int net_started(struct vdrv_driver *drv)
 {
@@ -85,12 +91,8 @@ static int net_started(struct vdrv_driver *drv)
 
     /* 5.1.6.5.6.1: before the device is told, there is one pair. */
     vdrv__net_use_pairs(nic, 1);
-    for (uint32_t i = 0; i < nic->pairs; i++) {
-        struct vdrv_queue *rx = &nic->queue[vdrv_net_rx_queue(i)].vq;
-
-        vdrv__net_rx_refill(nic, i);
-        (void)vdrv_queue_kick(rx);
-    }
+    for (uint32_t i = 0; i < nic->pairs; i++)
+        fill(nic, i);
     return nic->control.index != 0 ? nic->ctrl->started(nic) : VDRV_OK;
 }
 
@@ -238,7 +240,12 @@ static int read_config(struct vdrv_driver *drv,
 
 int vdrv__net_reset_queue(struct vdrv_device *dev, uint32_t queue)
 {
-    return vdrv_driver_reset_queue(&nic_of_dev(dev)->drv, queue);
+    struct vdrv_virtio_net *nic = nic_of_dev(dev);
+    const int err = vdrv_driver_reset_queue(&nic->drv, queue);
+
+    if (err == VDRV_OK && queue < 2u * nic->pairs && (queue & 1u) == 0)
+        fill(nic, queue / 2u);
+    return err;
 }
 
 /* 5.1.4.2: link, speed and duplex; a new MTU is for the next init. */
