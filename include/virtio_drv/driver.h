@@ -34,6 +34,10 @@ struct vdrv_driver_class {
     int (*started)(struct vdrv_driver *drv);
     const struct vdrv_feature_rule *rule;
     uint32_t nrules;
+    /* Optional, in the place of `complete` for chains that were used: `n` of
+       them at once. */
+    void (*completed)(struct vdrv_driver *drv, uint32_t queue,
+                      const struct vdrv_used *used, uint32_t n);
 };
 
 #define VDRV_DRIVER_STOPPED   0u /* reset; nothing is the device's */

@@ -94,6 +94,13 @@ extern const struct vdrv_queue_kind vdrv_queue_packed_in_order;
 uint64_t vdrv_queue_features(const struct vdrv_queue_kind *packed,
                              const struct vdrv_queue_kind *in_order);
 
+/* A head and a tail for each chain, as struct vdrv_queue says; 0: none. */
+struct vdrv_queue_frame {
+    uint32_t head;    /* bytes of the head, */
+    uint32_t tail_at; /* from its start to the tail, */
+    uint32_t tail;    /* and bytes of that */
+};
+
 /* How a queue is to be made. */
 struct vdrv_queue_config {
     uint32_t index;     /* the device's number for it */
@@ -110,6 +117,7 @@ struct vdrv_queue_config {
     const struct vdrv_queue_kind *in_order;
     void *work;       /* CPU memory, aligned as uint64_t; the queue's own */
     size_t work_size; /* bytes, at least vdrv_queue_work_size() */
+    struct vdrv_queue_frame frame; /* of the library's own drivers */
 };
 
 /*
@@ -138,6 +146,14 @@ struct vdrv_queue {
                uint32_t nin, void *cookie);
     int (*kick)(struct vdrv_queue *q);
     int (*reap)(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max);
+    /*
+     * Adds a chain of three: a head for the device to read at device address
+     * `dma`, `seg`, and a tail for it to write, as `frame` says.  [0]: the
+     * device writes `seg`; [1]: it reads it.  Errors as for add.  Not there
+     * when the library was compiled for size.
+     */
+    int (*framed[2])(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                     uint64_t dma, void *cookie);
     /* The ring, shared with the device; every read of it is checked. */
     void *desc;
     void *driver;
@@ -158,6 +174,7 @@ struct vdrv_queue {
     uint16_t published; /* of these, as the device was told */
     uint16_t used_idx;  /* chains that came back, counted on */
     uint32_t event_idx; /* EVENT_IDX was negotiated */
+    struct vdrv_queue_frame frame;
     /* Of a packed ring: places, in bytes from its end, so below 0. */
     int32_t avail_at;   /* to fill next, */
     int32_t stop_at;    /* and how far without another look */

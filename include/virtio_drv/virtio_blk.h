@@ -57,7 +57,7 @@ struct vdrv_virtio_blk_config {
     uint8_t no_event_idx;
     uint8_t queue_reset; /* vdrv_reset_queue() works, on the device's word:
                             not for QEMU 7.2, which goes on writing */
-    uint8_t suspend; /* accept VIRTIO_F_SUSPEND, for vdrv_suspend() */
+    uint8_t suspend;     /* accept VIRTIO_F_SUSPEND, for vdrv_suspend() */
 };
 
 struct vdrv_virtio_blk_slot;
@@ -65,14 +65,13 @@ struct vdrv_virtio_blk_slot;
 /* Private state of one request queue beside its ring. */
 struct vdrv_virtio_blk_lane {
     struct vdrv_driver_queue *dq; /* the ring */
+    struct vdrv_virtio_blk_slot *free;
     struct vdrv_virtio_blk_slot *slot;
-    uint8_t *shared; /* what its slots share with the device */
-    uint64_t shared_dma;
-    struct vdrv_seg *seg;     /* of the request being submitted */
-    struct vdrv_seg plain[3]; /* the same for one plain read or write */
-    uint64_t earliest;        /* no deadline is before it */
-    uint32_t timed;           /* requests with a deadline */
-    uint32_t free;            /* head of the free slots */
+    uint8_t *shared;        /* what its slots share with the device, */
+    uint64_t shared_offset; /* and from there to its device address */
+    struct vdrv_seg *seg;   /* of the request being submitted */
+    uint64_t earliest;      /* no deadline is before it */
+    uint32_t timed;         /* requests with a deadline */
 };
 
 /* Caller-allocated.  `block` is for the trait; the rest is private. */
@@ -88,8 +87,7 @@ struct vdrv_virtio_blk {
     const struct vdrv_virtio_blk_zones *zones; /* NULL: not zoned */
     uint32_t sector_shift; /* sectors in a block, as a power of two */
     uint32_t plain_ops;    /* 2: reads and writes may be plain; 1: reads */
-    uint32_t plain_max;    /* bytes of a plain one, at most */
-    uint32_t block_mask;   /* bytes in a block - 1 */
+    uint32_t plain_max;    /* blocks of a plain one, at most */
     uint32_t cache_wish;   /* 0: none; 1: through; 2: back */
     uint32_t size[4];      /* num_blocks where 64 bits are read in halves: */
     uint32_t size_turn; /* 2 * (turn % 2) is where it begins, low half first */

@@ -7,7 +7,7 @@
  * The slots, like everything else, are allocated once, at init.
  *
  * A read or write of one segment with nothing special about it, which is what
- * most requests are, takes the short way through submit_plain(); all others,
+ * most requests are, takes the short way through submit(); all others,
  * and all that are to be refused, are looked at by make_plan().
  */
 #include "vdrv_blk_impl.h"
@@ -17,7 +17,10 @@
 
 #define BLOCKING_SEGS 8u /* of one request of a blocking call */
 
-#define likely(x) __builtin_expect(!!(x), 1)
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* ---- Checking a request -------------------------------------------------- */
 
@@ -170,21 +173,13 @@ static int make_plan(const struct vdrv_virtio_blk *blk,
 
 /* ---- Submitting ---------------------------------------------------------- */
 
-static struct vdrv__blk_shared *shared_of(
-    const struct vdrv_virtio_blk_lane *lane,
-    const struct vdrv_virtio_blk_slot *slot)
-{
-    return (struct vdrv__blk_shared *)(void *)(lane->shared + slot->at);
-}
-
-static uint32_t number_of(const struct vdrv_virtio_blk_slot *slot)
-{
-    return slot->at / (uint32_t)sizeof(struct vdrv__blk_shared);
-}
-
 #define SHARED_AT(member) offsetof(struct vdrv__blk_shared, member)
-#define TAIL_STATUS                                                            \
-    (SHARED_AT(tail) + offsetof(struct virtio_blk_append_tail, status))
+
+static inline uint64_t dma_of(const struct vdrv_virtio_blk_lane *lane,
+                              const struct vdrv__blk_shared *sh)
+{
+    return (uintptr_t)sh + lane->shared_offset;
+}
 
 static int enqueue(struct vdrv_virtio_blk *blk,
                    const struct vdrv_block_request *req,
@@ -192,8 +187,8 @@ static int enqueue(struct vdrv_virtio_blk *blk,
                    struct vdrv_virtio_blk_slot *slot)
 {
     struct vdrv_virtio_blk_lane *lane = &blk->lane[req->queue];
-    struct vdrv__blk_shared *sh = shared_of(lane, slot);
-    const uint64_t dma = lane->shared_dma + slot->at;
+    struct vdrv__blk_shared *sh = slot->sh;
+    const uint64_t dma = dma_of(lane, sh);
     struct vdrv_seg *seg = lane->seg;
     /* 5.2.6: on a legacy device, the CPU's order. */
     const bool native =
@@ -217,7 +212,7 @@ static int enqueue(struct vdrv_virtio_blk *blk,
     nout = p->writes ? n : 1;
     seg[n++] = p->append
                    ? vdrv_seg_dma(dma + SHARED_AT(tail), VIRTIO_BLK_APPEND_TAIL)
-                   : vdrv_seg_dma(dma + TAIL_STATUS, 1);
+                   : vdrv_seg_dma(dma + VDRV__BLK_STATUS_AT, 1);
     return vdrv_queue_add(&blk->queue[req->queue].vq, seg, nout, n - nout,
                           slot);
 }
@@ -230,7 +225,6 @@ static inline int take_slot(struct vdrv_virtio_blk_lane *lane,
     lane->free = slot->next;
     slot->req = req;
     req->status = VDRV_PENDING;
-    req->opaque[0] = slot;
     req->opaque[1] = (void *)kind;
     return VDRV_OK;
 }
@@ -270,7 +264,7 @@ __attribute__((noinline)) static int submit_any(struct vdrv_virtio_blk *blk,
     struct vdrv_virtio_blk_lane *lane;
     struct vdrv_virtio_blk_slot *slot;
     struct vdrv__blk_plan p;
-    bool idle;
+    bool idle = false;
     int err = vdrv_driver_check(&blk->drv, req->queue);
 
     if (err == VDRV_OK)
@@ -286,9 +280,9 @@ __attribute__((noinline)) static int submit_any(struct vdrv_virtio_blk *blk,
     if (idle)
         return complete_idle(blk, req, kind);
     lane = &blk->lane[req->queue];
-    if (lane->free == VDRV__BLK_NO_SLOT)
+    slot = lane->free;
+    if (slot == NULL)
         return VDRV_ERR_AGAIN;
-    slot = &lane->slot[lane->free];
     req->device_status = VDRV__BLK_NO_STATUS;
     req->result = 0;
     err = enqueue(blk, req, &p, slot);
@@ -303,74 +297,66 @@ __attribute__((noinline)) static int submit_any(struct vdrv_virtio_blk *blk,
     return take_slot(lane, slot, req, kind);
 }
 
-#if !defined(__OPTIMIZE_SIZE__)
-/*
- * A read or write of one segment that is known to be in order but for its
- * place.  The first segment of lane->plain has its length and flags for ever,
- * and so has the last.
- */
-static inline int submit_plain(struct vdrv_virtio_blk *blk,
-                               struct vdrv_virtio_blk_lane *lane,
-                               struct vdrv_block_request *req, uintptr_t kind)
-{
-    const uint64_t sector = req->block << blk->sector_shift;
-    const uint32_t op = req->op - 1u;
-    struct vdrv_virtio_blk_slot *slot = &lane->slot[lane->free];
-    struct vdrv__blk_shared *sh = shared_of(lane, slot);
-    const uint64_t dma = lane->shared_dma + slot->at;
-    struct vdrv_queue *vq = &lane->dq->vq;
-    int err;
-
-    /* Not on a big-endian CPU's legacy device: there plain_ops is 0. */
-    sh->header.type = le32(op);
-    sh->header.reserved = le32(0);
-    sh->header.sector = le64(sector);
-    sh->tail.status = VDRV__BLK_NO_STATUS;
-    lane->plain[0].dma = dma;
-    lane->plain[1] = req->segs[0];
-    lane->plain[2].dma = dma + TAIL_STATUS;
-    /* Taken before it is known that it can be: so less is kept meanwhile. */
-    (void)take_slot(lane, slot, req, kind);
-    err = vq->add(vq, lane->plain, 1 + op, 2 - op, slot);
-    if (likely(err == VDRV_OK))
-        return VDRV_OK;
-    req->status = err;
-    slot = req->opaque[0];
-    slot->req = NULL;
-    lane = &blk->lane[req->queue];
-    lane->free = number_of(slot);
-    return err;
-}
-
-#endif
-
 _Static_assert(VDRV_BLOCK_READ - 1 == VIRTIO_BLK_T_IN &&
                    VDRV_BLOCK_WRITE - 1 == VIRTIO_BLK_T_OUT,
-               "submit_plain() counts on it");
+               "submit() counts on it");
 
-static inline int submit(struct vdrv_virtio_blk *blk,
-                         struct vdrv_block_request *req, uintptr_t kind)
-{
 #if !defined(__OPTIMIZE_SIZE__)
-    struct vdrv_virtio_blk_lane *lane;
-    uint32_t len;
+/*
+ * Whole blocks, as many as a plain request may have, and inside the disk.
+ * Turned right, a length that is not of whole blocks is a large number; and 0
+ * is one when 1 is taken from it.
+ */
+static inline bool plain_range(const struct vdrv_virtio_blk *blk,
+                               uint64_t block, uint32_t len)
+{
+    const uint32_t shift = blk->sector_shift + VIRTIO_BLK_SECTOR_SHIFT;
+    const uint32_t n = len >> shift | len << (32 - shift);
 
-    if (likely(req->queue < blk->drv.made && req->nsegs == 1 &&
-               req->op - 1u < blk->plain_ops && req->segs != NULL)) {
-        lane = &blk->lane[req->queue];
-        len = req->segs->len;
-        /* A length of 0 is above every maximum here. */
-        if (likely(vdrv__counted(&blk->drv.epoch) == lane->dq->epoch &&
-                   lane->free != VDRV__BLK_NO_SLOT &&
-                   len - 1 < blk->plain_max && (len & blk->block_mask) == 0 &&
-                   vdrv__blk_inside(blk, req->block,
-                                    len >> VIRTIO_BLK_SECTOR_SHIFT >>
-                                        blk->sector_shift)))
-            return submit_plain(blk, lane, req, kind);
+    return n - 1 < blk->plain_max && vdrv__blk_inside(blk, block, n);
+}
+
+/*
+ * The short way, for a read or write of one segment that is in order but for
+ * that segment's place, which the ring looks at; the long one for all others.
+ */
+ALWAYS_INLINE int submit(struct vdrv_virtio_blk *blk,
+                         struct vdrv_block_request *req, const uintptr_t kind)
+{
+    const struct vdrv_seg *seg = req->segs;
+    const uint32_t op = req->op - 1u, queue = req->queue;
+    struct vdrv_virtio_blk_lane *lane;
+    struct vdrv_virtio_blk_slot *slot;
+    struct vdrv__blk_shared *sh;
+    int err;
+
+    if (unlikely(queue >= blk->drv.made || req->nsegs != 1 ||
+                 op >= blk->plain_ops || seg == NULL))
+        return submit_any(blk, req, kind);
+    lane = &blk->lane[queue];
+    if (unlikely(vdrv__counted(&blk->drv.epoch) != lane->dq->epoch ||
+                 !plain_range(blk, req->block, seg->len) || lane->free == NULL))
+        return submit_any(blk, req, kind);
+    slot = lane->free;
+    sh = slot->sh;
+    /* Not on a big-endian CPU's legacy device: there plain_ops is 0. */
+    sh->header.type = le32(op);
+    sh->header.sector = le64(req->block << blk->sector_shift);
+    sh->tail.status = VDRV__BLK_NO_STATUS;
+    err = lane->dq->vq.framed[op](&lane->dq->vq, seg, dma_of(lane, sh), slot);
+    if (unlikely(err != VDRV_OK)) {
+        req->status = err;
+        return err;
     }
-#endif
+    return take_slot(lane, slot, req, kind);
+}
+#else
+static int submit(struct vdrv_virtio_blk *blk, struct vdrv_block_request *req,
+                  uintptr_t kind)
+{
     return submit_any(blk, req, kind);
 }
+#endif
 
 static int blk_submit(struct vdrv_block *block, struct vdrv_block_request *req)
 {
@@ -440,12 +426,12 @@ __attribute__((noinline)) static void complete_any(
     if ((kind & VDRV__BLK_COUNTED) != 0)
         req->result = len - (len != 0); /* without the status byte */
     if (err == VDRV_OK)
-        err =
-            judge(blk, req, shared_of(lane, slot), (uint8_t)req->device_status);
+        err = judge(blk, req, slot->sh, (uint8_t)req->device_status);
     if ((kind & VDRV__BLK_TIMED) != 0) {
         lane->timed--;
         if (err == VDRV_ERR_ABORTED && hal->now_us(hal->ctx) >= slot->deadline)
             err = VDRV_ERR_TIMEOUT; /* and the memory is back */
+        slot->deadline = VDRV__BLK_NEVER;
     }
     if ((kind & VDRV__BLK_BLOCKING) != 0) {
         vdrv_driver_finish(&blk->drv, queue, &req->status, err, true);
@@ -457,21 +443,19 @@ __attribute__((noinline)) static void complete_any(
     }
 }
 
-void vdrv__blk_complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
-                        uint32_t len, int err)
+/* A chain came back; afterwards its slot may be another's. */
+static inline void complete(struct vdrv_virtio_blk *blk, uint32_t queue,
+                            struct vdrv_virtio_blk_lane *lane,
+                            const struct vdrv_used *used, int err)
 {
-    struct vdrv_virtio_blk *blk = vdrv__blk_of_drv(drv);
-    struct vdrv_virtio_blk_lane *lane = &blk->lane[queue];
-    struct vdrv_virtio_blk_slot *slot = cookie;
+    struct vdrv_virtio_blk_slot *slot = used->cookie;
     struct vdrv_block_request *req = slot->req;
-    const uint8_t status =
-        *(const volatile uint8_t *)&shared_of(lane, slot)->tail.status;
+    const uint32_t status = *(const volatile uint8_t *)&slot->sh->tail.status;
 
     slot->next = lane->free;
-    lane->free = number_of(slot);
-    if (req == NULL) /* forgotten by a call that answered STUCK */
+    lane->free = slot;
+    if (unlikely(req == NULL)) /* forgotten by a call that answered STUCK */
         return;
-    slot->req = NULL;
     req->device_status = err == VDRV_OK ? status : VDRV__BLK_NO_STATUS;
     if (err == VDRV_OK) {
         if (likely(status == VIRTIO_BLK_S_OK && req->opaque[1] == NULL &&
@@ -481,17 +465,40 @@ void vdrv__blk_complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
             return;
         }
     }
-    complete_any(blk, queue, slot, req, len, err);
+    complete_any(blk, queue, slot, req, used->len, err);
+}
+
+void vdrv__blk_completed(struct vdrv_driver *drv, uint32_t queue,
+                         const struct vdrv_used *used, uint32_t n)
+{
+    struct vdrv_virtio_blk *blk = vdrv__blk_of_drv(drv);
+    struct vdrv_virtio_blk_lane *lane = &blk->lane[queue];
+    const struct vdrv_used *end = used + n;
+
+    for (; used < end; used++)
+        complete(blk, queue, lane, used, VDRV_OK);
+}
+
+void vdrv__blk_complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
+                        uint32_t len, int err)
+{
+    struct vdrv_virtio_blk *blk = vdrv__blk_of_drv(drv);
+    const struct vdrv_used used = {.cookie = cookie, .len = len};
+
+    complete(blk, queue, &blk->lane[queue], &used, err);
 }
 
 void vdrv__blk_free_slots(struct vdrv_virtio_blk_lane *lane, uint32_t n)
 {
+    struct vdrv__blk_shared *sh = (void *)lane->shared;
+
     for (uint32_t i = 0; i < n; i++) {
-        lane->slot[i].req = NULL;
-        lane->slot[i].at = i * (uint32_t)sizeof(struct vdrv__blk_shared);
-        lane->slot[i].next = i + 1 < n ? i + 1 : VDRV__BLK_NO_SLOT;
+        lane->slot[i].next = i + 1 < n ? &lane->slot[i + 1] : NULL;
+        lane->slot[i].sh = &sh[i];
+        lane->slot[i].deadline = VDRV__BLK_NEVER;
+        sh[i].header.reserved = le32(0);
     }
-    lane->free = 0;
+    lane->free = lane->slot;
     lane->timed = 0;
 }
 
@@ -500,16 +507,11 @@ void vdrv__blk_free_slots(struct vdrv_virtio_blk_lane *lane, uint32_t n)
 /* The earliest deadline among the requests of a queue. */
 static uint64_t earliest(const struct vdrv_virtio_blk_lane *lane, uint32_t n)
 {
-    uint64_t least = UINT64_MAX;
+    uint64_t least = VDRV__BLK_NEVER;
 
-    for (uint32_t i = 0; i < n; i++) {
-        const struct vdrv_virtio_blk_slot *slot = &lane->slot[i];
-
-        if (slot->req != NULL &&
-            ((uintptr_t)slot->req->opaque[1] & VDRV__BLK_TIMED) != 0 &&
-            slot->deadline < least)
-            least = slot->deadline;
-    }
+    for (uint32_t i = 0; i < n; i++)
+        if (lane->slot[i].deadline < least)
+            least = lane->slot[i].deadline;
     return least;
 }
 
@@ -537,6 +539,12 @@ __attribute__((noinline)) static int look_at_deadlines(
 
 /* ---- The blocking forms -------------------------------------------------- */
 
+static int submit_blocking(struct vdrv_virtio_blk *blk,
+                           struct vdrv_block_request *req)
+{
+    return submit(blk, req, VDRV__BLK_BLOCKING);
+}
+
 /*
  * A full queue empties by polling it.  One from which nothing comes back in
  * the whole time belongs to a dead device, and is given up like a request.
@@ -552,7 +560,7 @@ static int submit_waiting(struct vdrv_virtio_blk *blk,
 
     vdrv__wait_begin(&w, blk->drv.hal, timeout_us);
     for (;;) {
-        err = submit(blk, req, VDRV__BLK_BLOCKING);
+        err = submit_blocking(blk, req);
         if (err != VDRV_ERR_AGAIN)
             return err;
         (void)vdrv_queue_kick(&blk->queue[req->queue].vq);
@@ -563,11 +571,21 @@ static int submit_waiting(struct vdrv_virtio_blk *blk,
             return err; /* nothing to wait for: it was the HAL's AGAIN */
         if (late)
             return n == 0 ? vdrv_driver_wait(&blk->drv, req->queue, &never, 1)
-                          : submit(blk, req, VDRV__BLK_BLOCKING);
+                          : submit_blocking(blk, req);
         if (n == 0)
             vdrv_driver_rest(&blk->drv, req->queue, vdrv__wait_left(&w));
         late = !vdrv__wait_more(&w);
     }
+}
+
+static void forget(struct vdrv_virtio_blk *blk,
+                   const struct vdrv_block_request *req)
+{
+    struct vdrv_virtio_blk_lane *lane = &blk->lane[req->queue];
+
+    for (uint32_t i = 0; i < lane->dq->vq.size; i++)
+        if (lane->slot[i].req == req)
+            lane->slot[i].req = NULL;
 }
 
 static int blk_execute(struct vdrv_block *block, struct vdrv_block_request *req)
@@ -587,7 +605,7 @@ static int blk_execute(struct vdrv_block *block, struct vdrv_block_request *req)
     (void)vdrv_queue_kick(&blk->queue[req->queue].vq);
     err = vdrv_driver_wait(&blk->drv, req->queue, &req->status, timeout);
     if (err == VDRV_ERR_STUCK) /* the caller's memory may soon be no request */
-        ((struct vdrv_virtio_blk_slot *)req->opaque[0])->req = NULL;
+        forget(blk, req);
     return err != VDRV_OK ? err : req->status;
 }
 

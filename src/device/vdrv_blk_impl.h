@@ -16,14 +16,19 @@
 #define VDRV__BLK_ODD      4u /* OK says more than that it is done */
 #define VDRV__BLK_COUNTED  8u /* how many bytes came is its result */
 
+struct vdrv__blk_shared;
+
 struct vdrv_virtio_blk_slot {
-    struct vdrv_block_request *req; /* NULL: free, or forgotten */
-    uint64_t deadline;
-    uint32_t next; /* free list */
-    uint32_t at;   /* where in the lane's shared memory its part is */
+    union {
+        struct vdrv_block_request *req;    /* of one that is out; NULL: of a
+                                              call that answered STUCK */
+        struct vdrv_virtio_blk_slot *next; /* of a free one */
+    };
+    struct vdrv__blk_shared *sh; /* its part of the shared memory */
+    uint64_t deadline;           /* ..._NEVER: none */
 };
 
-#define VDRV__BLK_NO_SLOT UINT32_MAX
+#define VDRV__BLK_NEVER UINT64_MAX
 
 /* A slot's part of the shared memory: one cache line. */
 struct vdrv__blk_shared {
@@ -112,6 +117,13 @@ extern const struct vdrv_block_ops vdrv__blk_ops;
 
 void vdrv__blk_complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
                         uint32_t len, int err);
+void vdrv__blk_completed(struct vdrv_driver *drv, uint32_t queue,
+                         const struct vdrv_used *used, uint32_t n);
+
+/* Where a slot's part has its status byte: every request ends with it. */
+#define VDRV__BLK_STATUS_AT                                                    \
+    (offsetof(struct vdrv__blk_shared, tail) +                                 \
+     offsetof(struct virtio_blk_append_tail, status))
 
 /* Makes every slot of a queue free. */
 void vdrv__blk_free_slots(struct vdrv_virtio_blk_lane *lane, uint32_t n);

@@ -167,6 +167,7 @@ int vdrv__blk_panic(struct vdrv_block *block)
 
 static const struct vdrv_driver_class blk_class = {
     .complete = vdrv__blk_complete,
+    .completed = vdrv__blk_completed,
     .started = vdrv__blk_started,
 };
 
@@ -266,6 +267,9 @@ static int make_lane(struct vdrv_virtio_blk *blk,
         .vector = vdrv_driver_vector_of(&blk->drv, index),
         .packed = cfg->packed,
         .in_order = cfg->in_order,
+        .frame = {.head = sizeof(struct virtio_blk_req),
+                  .tail_at = VDRV__BLK_STATUS_AT,
+                  .tail = 1},
         .work = *work,
         .work_size = *left,
     };
@@ -294,7 +298,6 @@ static int make_lane(struct vdrv_virtio_blk *blk,
     }
     lane->slot = (struct vdrv_virtio_blk_slot *)(void *)(*work + ring);
     lane->seg = (struct vdrv_seg *)(void *)(*work + ring + slots);
-    vdrv__blk_free_slots(lane, vq->size);
     *work += ring + slots + fixed;
     *left -= ring + slots + fixed;
     return VDRV_OK;
@@ -333,9 +336,8 @@ static int make_shared(struct vdrv_virtio_blk *blk)
 
         lane->dq = &blk->queue[i];
         lane->shared = blk->shared + at;
-        lane->shared_dma = blk->shared_dma + at;
-        lane->plain[0] = vdrv_seg_dma(0, sizeof(struct virtio_blk_req));
-        lane->plain[2] = vdrv_seg_dma(0, 1);
+        lane->shared_offset = blk->shared_dma - (uintptr_t)blk->shared;
+        vdrv__blk_free_slots(lane, blk->queue[i].vq.size);
         at += each * blk->queue[i].vq.size;
     }
     return VDRV_OK;
@@ -398,14 +400,15 @@ static int fit_ring(struct vdrv_block_caps *caps, const struct vdrv_queue *vq)
     return VDRV_OK;
 }
 
-/* Which requests submit_plain() may be given. */
+/* Which requests submit() may be given. */
 static void set_plain(struct vdrv_virtio_blk *blk)
 {
     const struct vdrv_block_caps *caps = &blk->caps;
 
-    blk->plain_max = caps->max_seg_bytes < caps->max_bytes ? caps->max_seg_bytes
-                                                           : caps->max_bytes;
-    blk->block_mask = caps->block_size - 1;
+    blk->plain_max =
+        (caps->max_seg_bytes < caps->max_bytes ? caps->max_seg_bytes
+                                               : caps->max_bytes) /
+        caps->block_size;
     blk->plain_ops = caps->read_only || caps->zoned != 0 ? 1 : 2;
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     if ((blk->drv.transport->flags & VDRV_TRANSPORT_LEGACY) != 0)

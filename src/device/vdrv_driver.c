@@ -484,8 +484,12 @@ static void deliver(struct vdrv_driver *drv, uint32_t queue,
     struct vdrv_driver_queue *dq = &drv->queue[queue];
 
     dq->busy++;
-    for (int i = 0; i < n; i++)
-        drv->cls->complete(drv, queue, used[i].cookie, used[i].len, VDRV_OK);
+    if (drv->cls->completed != NULL)
+        drv->cls->completed(drv, queue, used, (uint32_t)n);
+    else
+        for (int i = 0; i < n; i++)
+            drv->cls->complete(drv, queue, used[i].cookie, used[i].len,
+                               VDRV_OK);
     dq->busy--;
 }
 

@@ -333,6 +333,65 @@ ALWAYS_INLINE int indirect_shape(struct vdrv_queue *q,
         return add_indirect_mapped(q, seg, nout, nin, cookie);
     return commit_indirect(q, nout + nin, (uint32_t)writable, 0, cookie);
 }
+
+/* ---- Adding what is framed, but for one segment known ------------------- */
+
+/* A head or a tail, whose address needs no checks. */
+ALWAYS_INLINE void known(struct pvirtq_desc *d, uint64_t dma, uint32_t len)
+{
+    d->addr = le64(dma);
+    d->len = le32(len);
+}
+
+/* Bytes posted as writable. */
+ALWAYS_INLINE uint32_t framed_bytes(const struct vdrv_queue *q, const bool in,
+                                    uint64_t len)
+{
+    return (in ? (uint32_t)len : 0) + q->frame.tail;
+}
+
+ALWAYS_INLINE int framed_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                               const bool in, uint64_t dma, void *cookie)
+{
+    const int32_t bytes = 3 * DESC_BYTES;
+    struct pvirtq_desc *d = desc_at(q, q->avail_at);
+    uint32_t id, tag;
+    uint64_t len;
+
+    if (unlikely(q->avail_at + bytes > q->stop_at ||
+                 !vdrv__queue_direct(q, seg, &d[1].addr, &d[1].len, &len)))
+        return in ? vdrv__queue_framed_in(q, seg, dma, cookie)
+                  : vdrv__queue_framed_out(q, seg, dma, cookie);
+    id = q->free_at;
+    tag = q->avail_tag;
+    known(&d[0], dma, q->frame.head);
+    d[1].tag = le32(tag + (TAG_NEXT | (in ? TAG_WRITE : 0)));
+    known(&d[2], dma + q->frame.tail_at, q->frame.tail);
+    d[2].tag = le32((tag + TAG_WRITE) | id);
+    q->free_at = (uint32_t)q->slot[id].link;
+    q->avail_at += bytes;
+    return commit(q, d, id, tag | TAG_NEXT, framed_bytes(q, in, len) + 1,
+                  (uint32_t)bytes, cookie);
+}
+
+ALWAYS_INLINE int framed_indirect(struct vdrv_queue *q,
+                                  const struct vdrv_seg *seg, const bool in,
+                                  uint64_t dma, void *cookie)
+{
+    struct pvirtq_desc *t = table_of(q, q->free_at);
+    uint64_t len;
+
+    if (unlikely(q->avail_at >= q->stop_at ||
+                 !vdrv__queue_direct(q, seg, &t[1].addr, &t[1].len, &len)))
+        return in ? vdrv__queue_framed_in(q, seg, dma, cookie)
+                  : vdrv__queue_framed_out(q, seg, dma, cookie);
+    known(&t[0], dma, q->frame.head);
+    t[0].tag = le32(0);
+    t[1].tag = le32(in ? TAG_WRITE : 0);
+    known(&t[2], dma + q->frame.tail_at, q->frame.tail);
+    t[2].tag = le32(TAG_WRITE);
+    return commit_indirect(q, 3, framed_bytes(q, in, len), 0, cookie);
+}
 #endif
 
 #include "vdrv_queue_shapes.h"

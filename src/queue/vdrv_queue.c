@@ -144,12 +144,41 @@ static int broken_reap(struct vdrv_queue *q, struct vdrv_used *out,
     return q->error;
 }
 
+#if !defined(__OPTIMIZE_SIZE__)
+static int add_framed(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                      uint32_t nout, uint64_t dma, void *cookie)
+{
+    struct vdrv_seg chain[3];
+
+    chain[0] = vdrv_seg_dma(dma, q->frame.head);
+    chain[1] = *seg;
+    chain[2] = vdrv_seg_dma(dma + q->frame.tail_at, q->frame.tail);
+    return q->add(q, chain, nout, 3 - nout, cookie);
+}
+
+int vdrv__queue_framed_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                          uint64_t dma, void *cookie)
+{
+    return add_framed(q, seg, 1, dma, cookie);
+}
+
+int vdrv__queue_framed_out(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                           uint64_t dma, void *cookie)
+{
+    return add_framed(q, seg, 2, dma, cookie);
+}
+#endif
+
 void vdrv_queue_break(struct vdrv_queue *q, int err)
 {
     if (q->error == VDRV_OK)
         q->error = err;
     q->nfree = 0;
     q->add = broken_add;
+#if !defined(__OPTIMIZE_SIZE__)
+    q->framed[0] = vdrv__queue_framed_in;
+    q->framed[1] = vdrv__queue_framed_out;
+#endif
     q->kick = broken_kick;
     q->reap = broken_reap;
 }
@@ -181,6 +210,13 @@ bool vdrv_queue_drain(struct vdrv_queue *q, void **cookie)
 
 /* ---- Mapping ------------------------------------------------------------ */
 
+/* 6.1: are the window's addresses those that the device uses? */
+static bool is_direct(const struct vdrv_queue *q)
+{
+    return (q->dma_flags & VDRV_DMA_PHYSICAL) != 0 ||
+           q->hal->direct_platform != 0;
+}
+
 /* Is [ptr, ptr + len) inside the direct window? */
 static bool in_window(const struct vdrv_hal *hal, const void *ptr, uint32_t len)
 {
@@ -208,7 +244,7 @@ int vdrv__queue_map_run(const struct vdrv_queue *q, const struct vdrv_seg *seg,
     ptr = (uint8_t *)seg->ptr + done;
     map->ptr = ptr;
     map->dma = (uint64_t)(uintptr_t)ptr + q->direct_offset;
-    if (in_window(hal, ptr, len))
+    if (is_direct(q) && in_window(hal, ptr, len))
         return VDRV_OK;
     if (hal->dma_map == NULL) {
         const uint64_t told = (uint64_t)(uintptr_t)ptr;
@@ -457,7 +493,7 @@ static void set_window(struct vdrv_queue *q)
     const struct vdrv_hal *hal = q->hal;
 
     q->direct_offset = hal->direct_offset;
-    if (hal->direct_size > VDRV__SHORT_SEG) {
+    if (is_direct(q) && hal->direct_size > VDRV__SHORT_SEG) {
         q->direct_base = hal->direct_base + hal->direct_offset;
         q->direct_fast = hal->direct_size - 1 - VDRV__SHORT_SEG;
     } else { /* nowhere: the exact look-up decides */
@@ -520,6 +556,7 @@ int vdrv_queue_init(struct vdrv_queue *q, struct vdrv_transport *t,
     q->size = (uint32_t)err;
     q->index = cfg->index;
     q->vector = cfg->vector;
+    q->frame = cfg->frame;
     q->max_chain = q->size;
     if (cfg->max_chain != 0 && cfg->max_chain < q->size)
         q->max_chain = cfg->max_chain;

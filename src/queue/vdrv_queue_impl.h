@@ -54,6 +54,14 @@ ALWAYS_INLINE int vdrv__queue_ring(struct vdrv_queue *q)
 /* The same with NOTIFICATION_DATA: offset and wrap counter of what is next. */
 int vdrv__queue_notify_data(struct vdrv_queue *q, uint32_t next);
 
+#if !defined(__OPTIMIZE_SIZE__)
+/* A framed chain as q->add takes it: see struct vdrv_queue. */
+int vdrv__queue_framed_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                          uint64_t dma, void *cookie);
+int vdrv__queue_framed_out(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                           uint64_t dma, void *cookie);
+#endif
+
 /*
  * How many of the `n` entries that are out are to come back without an
  * interrupt, before the one that brings it.

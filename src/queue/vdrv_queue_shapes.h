@@ -3,7 +3,8 @@
  * The shapes that drivers use are a function each, where the counts are
  * constants.  A ring layout includes this once, after its own add_shape(),
  * add_any(), indirect_shape() and add_indirect_any(); all take the same
- * arguments, so that nothing has to be moved.
+ * arguments, so that nothing has to be moved.  So it does after framed_shape()
+ * and framed_indirect(), of which the driver has filled in all but one segment.
  */
 #ifndef VDRV_QUEUE_SHAPES_H
 #define VDRV_QUEUE_SHAPES_H
@@ -72,6 +73,59 @@ NOINLINE int indirect_out2_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
     (void)nin;
     return indirect_shape(q, seg, 2, 1, cookie);
 }
+
+NOINLINE int framed_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                       uint64_t dma, void *cookie)
+{
+    return framed_shape(q, seg, true, dma, cookie);
+}
+
+NOINLINE int framed_out(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                        uint64_t dma, void *cookie)
+{
+    return framed_shape(q, seg, false, dma, cookie);
+}
+
+NOINLINE int framed_indirect_in(struct vdrv_queue *q,
+                                const struct vdrv_seg *seg, uint64_t dma,
+                                void *cookie)
+{
+    return framed_indirect(q, seg, true, dma, cookie);
+}
+
+NOINLINE int framed_indirect_out(struct vdrv_queue *q,
+                                 const struct vdrv_seg *seg, uint64_t dma,
+                                 void *cookie)
+{
+    return framed_indirect(q, seg, false, dma, cookie);
+}
+
+static int framed_any_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                         uint64_t dma, void *cookie)
+{
+    return vdrv__queue_framed_in(q, seg, dma, cookie);
+}
+
+static int framed_any_out(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                          uint64_t dma, void *cookie)
+{
+    return vdrv__queue_framed_out(q, seg, dma, cookie);
+}
+
+/* Neither kind looks at what is the longest chain, or table. */
+static void choose_framed(struct vdrv_queue *q)
+{
+    if (q->indirect >= 3) {
+        q->framed[0] = framed_indirect_in;
+        q->framed[1] = framed_indirect_out;
+    } else if (q->indirect == 0 && q->max_chain >= 3) {
+        q->framed[0] = framed_in;
+        q->framed[1] = framed_out;
+    } else {
+        q->framed[0] = framed_any_in;
+        q->framed[1] = framed_any_out;
+    }
+}
 #endif
 
 static int add_direct(struct vdrv_queue *q, const struct vdrv_seg *seg,
@@ -124,6 +178,9 @@ static void choose_add(struct vdrv_queue *q)
         q->add = q->indirect >= 3 ? add_indirect : add_indirect_any;
     else
         q->add = q->max_chain >= 3 ? add_direct : add_any;
+#if !defined(__OPTIMIZE_SIZE__)
+    choose_framed(q);
+#endif
 }
 
 #endif

@@ -206,12 +206,16 @@ _Static_assert(3 * (uint64_t)VDRV__SHORT_SEG < VDRV__BYTES_MAX, "2.7.5.1");
 
 /* ---- Adding with an indirect table, of the head's own (2.7.5.3) ---------- */
 
+static inline struct virtq_desc *table_at(const struct vdrv_queue *q,
+                                          size_t offset)
+{
+    return (struct virtq_desc *)(void *)((uint8_t *)q->tables + offset);
+}
+
 static inline struct virtq_desc *table_of(const struct vdrv_queue *q,
                                           uint32_t head)
 {
-    const size_t offset = link_at(head) * q->indirect;
-
-    return (struct virtq_desc *)(void *)((uint8_t *)q->tables + offset);
+    return table_at(q, link_at(head) * q->indirect);
 }
 
 static inline int record_indirect(struct vdrv_queue *q, size_t head, uint32_t n,
@@ -319,6 +323,107 @@ ALWAYS_INLINE int indirect_shape(struct vdrv_queue *q,
         (n > 2 && unlikely(!fill(q, &seg[2], 2, nout < 3, true, &c))))
         return withdraw_indirect(q, seg, nout, nin);
     return record_indirect(q, head, n, (uint32_t)c.writable, 0);
+}
+
+/* ---- Adding what is framed, but for one segment known ------------------- */
+
+/* Posted as writable. */
+ALWAYS_INLINE uint32_t framed_bytes(const struct vdrv_queue *q, const bool in,
+                                    uint64_t len)
+{
+    return (in ? (uint32_t)len : 0) + q->frame.tail;
+}
+
+/* Some mapping may be needed, or there is no room: takes back the offer. */
+NOINLINE int reframe_in(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                        uint64_t dma, void *cookie, uint32_t count)
+{
+    q->avail_idx--;
+    q->nfree += count;
+    return vdrv__queue_framed_in(q, seg, dma, cookie);
+}
+
+NOINLINE int reframe_out(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                         uint64_t dma, void *cookie, uint32_t count)
+{
+    q->avail_idx--;
+    q->nfree += count;
+    return vdrv__queue_framed_out(q, seg, dma, cookie);
+}
+
+/* Length and end of a descriptor: two stores, for gcc makes them dear ones. */
+ALWAYS_INLINE void finish(struct virtq_desc *d, uint32_t len, uint32_t link)
+{
+    shared_store32(&d->len, len);
+    shared_store32(&d->link, virtq_desc_word(link));
+}
+
+/* From head to tail, so that little is kept meanwhile. */
+ALWAYS_INLINE int framed_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                               const bool in, uint64_t dma, void *cookie)
+{
+    const size_t head = q->free_at;
+    struct vdrv_queue_slot *s;
+    struct virtq_desc *d;
+    size_t link;
+    uint64_t len;
+
+    if (unlikely(q->nfree < 3))
+        return vdrv__queue_refuse(q, 3);
+    q->cookie[link_number(head)] = cookie;
+    offer(q, head, 3);
+    s = slot_at(q, link_at(head));
+    d = desc_at(q, link_at(head));
+    link = s->link;
+    d->addr = le64(dma);
+    finish(d, q->frame.head, (uint32_t)link);
+    d = desc_at(q, link_at(link));
+    if (unlikely(!vdrv__queue_direct(q, seg, &d->addr, &d->len, &len)))
+        return in ? reframe_in(q, seg, dma, cookie, 3)
+                  : reframe_out(q, seg, dma, cookie, 3);
+    s->limit = framed_bytes(q, in, len) + 1;
+    link = slot_at(q, link_at(link))->link;
+    s->chain = chain_of(link, 3);
+    d->link = virtq_desc_link((uint32_t)link | (in ? VIRTQ_DESC_F_WRITE : 0));
+    d = desc_at(q, link_at(link));
+    d->addr = le64(dma + q->frame.tail_at);
+    finish(d, q->frame.tail, VIRTQ_DESC_F_WRITE);
+    q->free_at = slot_at(q, link_at(link))->link;
+    return VDRV_OK;
+}
+
+ALWAYS_INLINE int framed_indirect(struct vdrv_queue *q,
+                                  const struct vdrv_seg *seg, const bool in,
+                                  uint64_t dma, void *cookie)
+{
+    const size_t head = q->free_at, at = link_at(head);
+    struct vdrv_queue_slot *s;
+    struct virtq_desc *t, *d;
+    size_t offset;
+    uint64_t len;
+
+    if (unlikely(q->nfree == 0))
+        return vdrv__queue_refuse(q, 3);
+    q->cookie[link_number(head)] = cookie;
+    offer(q, head, 1);
+    s = slot_at(q, at);
+    s->chain = chain_of(head, 1);
+    offset = at * q->indirect;
+    d = desc_at(q, at);
+    d->addr = le64(q->tables_dma + offset);
+    finish(d, 3 * sizeof(*d), VIRTQ_DESC_F_INDIRECT);
+    t = table_at(q, offset);
+    t[0].addr = le64(dma);
+    finish(&t[0], q->frame.head, link_to(1));
+    t[2].addr = le64(dma + q->frame.tail_at);
+    finish(&t[2], q->frame.tail, VIRTQ_DESC_F_WRITE);
+    if (unlikely(!vdrv__queue_direct(q, seg, &t[1].addr, &t[1].len, &len)))
+        return in ? reframe_in(q, seg, dma, cookie, 1)
+                  : reframe_out(q, seg, dma, cookie, 1);
+    t[1].link = virtq_desc_link(link_to(2) | (in ? VIRTQ_DESC_F_WRITE : 0));
+    s->limit = framed_bytes(q, in, len) + 1;
+    q->free_at = s->link;
+    return VDRV_OK;
 }
 #endif
 

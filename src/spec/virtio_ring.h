@@ -24,13 +24,18 @@ struct virtq_desc {
  * That word for the table.  In a big-endian CPU's own order (2.7.3) both fields
  * have kept their place, so its halves are the other way round.
  */
-static inline struct le32 virtq_desc_link(uint32_t link)
+static inline uint32_t virtq_desc_word(uint32_t link)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ && defined(VDRV__NATIVE_ORDER)
-    return le32(link << 16 | link >> 16);
+    return link << 16 | link >> 16;
 #else
-    return le32(link);
+    return link;
 #endif
+}
+
+static inline struct le32 virtq_desc_link(uint32_t link)
+{
+    return le32(virtq_desc_word(link));
 }
 
 /* 2.7.6.  used_event follows the ring. */
