@@ -573,7 +573,7 @@ static uint16_t published(void)
 }
 
 /*
- * BASIC-44 to BASIC-46, BASIC-48: what was being worked on ends, what was not
+ * BASIC-44, BASIC-45, BASIC-46, BASIC-48: what was being worked on ends, what was not
  * looked at stays, and nothing is added or notified in between.
  */
 static bool rests(void)
@@ -713,7 +713,7 @@ static void test_suspend_not_negotiated(void)
     CHECK_EQ(vdrv_resume(NULL), VDRV_ERR_INVALID);
 }
 
-/* A configuration that changes meanwhile is told afterwards. */
+/* A configuration that changes meanwhile is told afterwards. CFG-08. */
 static void test_suspend_config_change(void)
 {
     uint32_t changes;

@@ -35,7 +35,8 @@ static struct rig *controlled_up(uint32_t pairs)
 
 /* ---- Features ------------------------------------------------------------- */
 
-/* NET-002 to -009, -023, -024: what is offered without its base is left. */
+/* NET-002 to -009, -023, -024: what is offered without its base is left.
+   BASIC-07, BASIC-08. */
 static void dependencies(void)
 {
     static const struct {
@@ -81,6 +82,7 @@ static void never_accepted(void)
     rig_machine(g, &o);
     g->dev.dev.offered[0] = ~0ull & ~(1ull << FAKE_F_RING_PACKED);
     g->dev.dev.offered[1] = ~0ull;
+    g->f.hal.direct_platform = 1;
     CHECK_EQ(rig_init(g, &o), VDRV_OK);
     for (uint32_t i = 0; i < COUNT(left_out); i++)
         CHECK(!fake_dev_has(&g->dev.dev, left_out[i]));
