@@ -170,8 +170,9 @@ struct vdrv_virtio_net {
      VDRV_QUEUE_WORK_SIZE(8, 0))
 
 /*
- * The exact size for this device and configuration, after a probe.  0: `t` or
- * `cfg` is NULL, or the device has no queue. [alone]
+ * The exact size for this device and configuration, after a probe; what all the
+ * pairs that are asked for would need, even if it has fewer.  0: `t` or `cfg`
+ * is NULL, or the device has no queue. [alone]
  */
 size_t vdrv_virtio_net_work_size(struct vdrv_transport *t,
                                  const struct vdrv_virtio_net_config *cfg);

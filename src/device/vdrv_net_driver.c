@@ -453,19 +453,26 @@ static size_t control_work(struct vdrv_transport *t, bool packed)
     return round8(most);
 }
 
+/*
+ * For all pairs that are wanted: a device with many may show one, and in the
+ * next one's place its control queue, until MQ is negotiated.  QEMU does.
+ */
 size_t vdrv_virtio_net_work_size(struct vdrv_transport *t,
                                  const struct vdrv_virtio_net_config *cfg)
 {
     size_t sum = 0, part[2];
+    int first[2] = {0, 0};
 
     if (t == NULL || cfg == NULL)
         return 0;
     for (uint32_t i = 0; i < 2u * pairs_of(cfg); i++) {
-        const int size =
+        int size =
             vdrv_queue_pick_size(t, i, size_of(cfg), cfg->packed != NULL);
 
-        if (size <= 0 && i >= 2) /* it has fewer pairs */
-            break;
+        if (i < 2)
+            first[i] = size;
+        else if (size < first[i & 1u])
+            size = first[i & 1u];
         if (size <= 0)
             return 0;
         sum += queue_work(t->hal, (uint32_t)size, chain_of(cfg, i), part);
