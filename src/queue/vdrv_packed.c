@@ -363,11 +363,11 @@ ALWAYS_INLINE int framed_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
         return in ? vdrv__queue_framed_in(q, seg, dma, cookie)
                   : vdrv__queue_framed_out(q, seg, dma, cookie);
     id = q->free_at;
-    tag = q->avail_tag;
+    tag = q->avail_tag | id;
     known(&d[0], dma, q->frame.head);
     d[1].tag = le32(tag + (TAG_NEXT | (in ? TAG_WRITE : 0)));
     known(&d[2], dma + q->frame.tail_at, q->frame.tail);
-    d[2].tag = le32((tag + TAG_WRITE) | id);
+    d[2].tag = le32(tag + TAG_WRITE);
     q->free_at = (uint32_t)q->slot[id].link;
     q->avail_at += bytes;
     return commit(q, d, id, tag | TAG_NEXT, framed_bytes(q, in, len) + 1,
