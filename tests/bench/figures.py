@@ -41,12 +41,12 @@ MARGIN = 1.0
 GATES = {
     ("split", "direct", 1): (162, 184, 208),
     ("split", "direct", 32): (98, 120, 144),
-    ("packed", "direct", 1): (180, 198, 219),
-    ("packed", "direct", 32): (98, 116, 137),
+    ("packed", "direct", 1): (176, 193, 215),
+    ("packed", "direct", 32): (97, 114, 136),
     ("split", "indirect", 1): (162, 185, 206),
     ("split", "indirect", 32): (98, 121, 142),
-    ("packed", "indirect", 1): (180, 211, 229),
-    ("packed", "indirect", 32): (98, 130, 148),
+    ("packed", "indirect", 1): (176, 207, 225),
+    ("packed", "indirect", 32): (97, 129, 147),
 }
 # In order, with a used element for each request, and with one for the batch.
 IN_ORDER_GATES = {
@@ -54,8 +54,8 @@ IN_ORDER_GATES = {
     for kind, how, limits in (
         ("split", "in_order", (93, 115, 139)),
         ("split", "merged", (95, 117, 141)),
-        ("packed", "in_order", (97, 115, 136)),
-        ("packed", "merged", (94, 112, 133)))
+        ("packed", "in_order", (96, 113, 135)),
+        ("packed", "merged", (94, 111, 133)))
     for segs, limit in zip(SEGS, limits)}
 
 
