@@ -356,7 +356,7 @@ ALWAYS_INLINE int framed_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
     const int32_t bytes = 3 * DESC_BYTES;
     struct pvirtq_desc *d = desc_at(q, q->avail_at);
     uint32_t id, tag;
-    uint64_t len;
+    uint64_t len = 0;
 
     if (unlikely(q->avail_at + bytes > q->stop_at ||
                  !vdrv__queue_direct(q, seg, &d[1].addr, &d[1].len, &len)))
@@ -379,7 +379,7 @@ ALWAYS_INLINE int framed_indirect(struct vdrv_queue *q,
                                   uint64_t dma, void *cookie)
 {
     struct pvirtq_desc *t = table_of(q, q->free_at);
-    uint64_t len;
+    uint64_t len = 0;
 
     if (unlikely(q->avail_at >= q->stop_at ||
                  !vdrv__queue_direct(q, seg, &t[1].addr, &t[1].len, &len)))
