@@ -159,6 +159,14 @@ ALWAYS_INLINE bool place(const struct vdrv_queue *q, const struct vdrv_seg *seg,
     return true;
 }
 
+#if defined(__OPTIMIZE_SIZE__)
+/* The one that knows all is enough. */
+static int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                   uint32_t nout, uint32_t nin, void *cookie)
+{
+    return add_mapped(q, seg, nout, nin, cookie);
+}
+#else
 NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
                      uint32_t nout, uint32_t nin, void *cookie)
 {
@@ -180,7 +188,6 @@ NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
     return commit_any(q, (uint32_t)n, nout, (uint32_t)writable, 0, cookie);
 }
 
-#if !defined(__OPTIMIZE_SIZE__)
 /* What came back since the last look may be room enough. */
 NOINLINE int add_again(struct vdrv_queue *q, const struct vdrv_seg *seg,
                        uint32_t nout, uint32_t nin, void *cookie)
@@ -456,25 +463,31 @@ ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
     return 0;
 }
 
+#if defined(__OPTIMIZE_SIZE__)
+static int kick(struct vdrv_queue *q)
+{
+    return kick_with(q, q->event_idx != 0, q->notify_data != 0);
+}
+
+#define kick_by_event kick
+#define kick_data     kick
+#else
 static int kick(struct vdrv_queue *q)
 {
     return kick_with(q, q->event_idx != 0, false);
 }
 
-#if !defined(__OPTIMIZE_SIZE__)
 /* The commonest of them without the question. */
 static int kick_by_event(struct vdrv_queue *q)
 {
     return kick_with(q, true, false);
 }
-#else
-#define kick_by_event kick
-#endif
 
 static int kick_data(struct vdrv_queue *q)
 {
     return kick_with(q, q->event_idx != 0, true);
 }
+#endif
 
 /* ---- Reaping ------------------------------------------------------------ */
 
@@ -554,6 +567,14 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     return likely(!bad) ? (int)n : vdrv__queue_bad_used(q, n);
 }
 
+#if defined(__OPTIMIZE_SIZE__)
+static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
+{
+    return reap_some(q, out, max, q->map != NULL);
+}
+
+#define reap_mapped reap
+#else
 static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
 {
     return reap_some(q, out, max, false);
@@ -564,6 +585,7 @@ static int reap_mapped(struct vdrv_queue *q, struct vdrv_used *out,
 {
     return reap_some(q, out, max, true);
 }
+#endif
 
 /* ---- Interrupt suppression ---------------------------------------------- */
 
