@@ -420,13 +420,13 @@ static inline uint32_t event_word(const struct vdrv_queue *q, int32_t at,
 static inline bool kick_wanted(const struct vdrv_queue *q, uint32_t event,
                                const bool event_idx, int32_t old)
 {
-    const uint32_t flags = event >> 16 & 3u;
+    const uint32_t flags = event & PVIRTQ_EVENT_FLAG(3u);
     const int32_t size = ring_bytes(q);
     int32_t added = q->avail_at - old, passed;
 
     /* A 3 says nothing: the device is told, for that never hurts. */
-    if (unlikely(flags != PVIRTQ_EVENT_DESC || !event_idx))
-        return flags != PVIRTQ_EVENT_DISABLE;
+    if (unlikely(flags != PVIRTQ_EVENT_FLAG(PVIRTQ_EVENT_DESC) || !event_idx))
+        return flags != PVIRTQ_EVENT_FLAG(PVIRTQ_EVENT_DISABLE);
     if (added <= 0)
         added += size;
     passed = q->avail_at + size - DESC_BYTES;
@@ -437,7 +437,7 @@ static inline bool kick_wanted(const struct vdrv_queue *q, uint32_t event,
 }
 
 ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
-                            const bool data)
+                            const bool data, const uint32_t width)
 {
     const struct pvirtq_event_suppress *device = q->device;
     const uint32_t tag = q->held_tag;
@@ -458,7 +458,7 @@ ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
         return data
                    ? vdrv__queue_notify_data(
                          q, event_word(q, q->avail_at, q->avail_tag, TAG_AVAIL))
-                   : vdrv__queue_ring(q);
+                   : vdrv__queue_ring(q, width);
     q->stats.suppressed++;
     return 0;
 }
@@ -466,26 +466,30 @@ ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
 #if defined(__OPTIMIZE_SIZE__)
 static int kick(struct vdrv_queue *q)
 {
-    return kick_with(q, q->event_idx != 0, q->notify_data != 0);
+    return kick_with(q, q->event_idx != 0, q->notify_data != 0, 0);
 }
 
-#define kick_by_event kick
-#define kick_data     kick
+#define kick_data kick
 #else
 static int kick(struct vdrv_queue *q)
 {
-    return kick_with(q, q->event_idx != 0, false);
+    return kick_with(q, q->event_idx != 0, false, 0);
 }
 
-/* The commonest of them without the question. */
-static int kick_by_event(struct vdrv_queue *q)
+/* The commonest of them without the questions. */
+static int kick_bell16(struct vdrv_queue *q)
 {
-    return kick_with(q, true, false);
+    return kick_with(q, true, false, 2);
+}
+
+static int kick_bell32(struct vdrv_queue *q)
+{
+    return kick_with(q, true, false, 4);
 }
 
 static int kick_data(struct vdrv_queue *q)
 {
-    return kick_with(q, q->event_idx != 0, true);
+    return kick_with(q, q->event_idx != 0, true, 0);
 }
 #endif
 
@@ -511,14 +515,22 @@ static uint32_t last_id(const struct vdrv_queue *q, uint32_t id)
     return id;
 }
 
+#if !defined(__OPTIMIZE_SIZE__)
+NOINLINE int reap_rest(struct vdrv_queue *q, struct vdrv_used *out,
+                       uint32_t max, uint32_t good);
+#else
+#define reap_rest(q, out, max, good) 0 /* all of it is general */
+#endif
+
 /*
  * Never looks beyond what was published, so that no more buffers come back
  * than are out.  2.8.1: used is what has both bits as the wrap counter.  The
  * WRITE flag of a used descriptor (2.8.4) is not asked for: most devices leave
  * it out, and a length is believed where a part was writable.
+ * `general`: knows of mappings, and of odd lengths that do no harm.
  */
 ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
-                            uint32_t max, const bool mapped)
+                            uint32_t max, const bool general)
 {
     uint32_t pos = q->used_idx, n = (uint16_t)(q->published - pos), end;
     uint32_t free_at = q->free_at, want = q->used_tag;
@@ -542,18 +554,18 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
         len = shared_load32(&d->len);
         s = &q->slot[id];
         if (unlikely(len >= s->limit)) {
-            bad = !vdrv__queue_excuse(q, s, &len);
+            bad = !general || !vdrv__queue_excuse(q, s, &len);
             if (bad)
                 break;
         }
-        if (mapped)
+        if (general)
             unmap_chain(q, (uint32_t)id);
         out->cookie = q->cookie[id];
         out->len = len;
         s->limit = 0;
-        q->slot[mapped ? last_id(q, (uint32_t)id) : id].link = free_at;
+        q->slot[general ? last_id(q, (uint32_t)id) : id].link = free_at;
         free_at = (uint32_t)id;
-        at += (ptrdiff_t)(mapped ? s->chain & ~CHAIN_MAPPED : s->chain);
+        at += (ptrdiff_t)(general ? s->chain & ~CHAIN_MAPPED : s->chain);
         if (unlikely(at >= 0)) { /* 2.8.1 */
             at -= ring_bytes(q);
             want ^= TAG_WRAP;
@@ -564,26 +576,35 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     q->used_tag = want;
     q->used_idx = (uint16_t)pos;
     q->free_at = free_at;
-    return likely(!bad) ? (int)n : vdrv__queue_bad_used(q, n);
-}
-
-#if defined(__OPTIMIZE_SIZE__)
-static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
-{
-    return reap_some(q, out, max, q->map != NULL);
-}
-
-#define reap_mapped reap
-#else
-static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
-{
-    return reap_some(q, out, max, false);
+    if (unlikely(bad))
+        return general ? vdrv__queue_bad_used(q, n)
+                       : reap_rest(q, out, end - pos, n);
+    return (int)n;
 }
 
 static int reap_mapped(struct vdrv_queue *q, struct vdrv_used *out,
                        uint32_t max)
 {
     return reap_some(q, out, max, true);
+}
+
+#if defined(__OPTIMIZE_SIZE__)
+#define reap reap_mapped
+#else
+static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
+{
+    return reap_some(q, out, max, false);
+}
+
+/* From the first one that is not as most are, after `good` of them. */
+NOINLINE int reap_rest(struct vdrv_queue *q, struct vdrv_used *out,
+                       uint32_t max, uint32_t good)
+{
+    const int n = reap_mapped(q, out, max);
+
+    if (good == 0)
+        return n;
+    return n < 0 ? (int)good : n + (int)good;
 }
 #endif
 
@@ -670,9 +691,13 @@ static void packed_reset(struct vdrv_queue *q)
     set_limit(q);
     (void)packed_arm(q, VDRV_ARM_OFF); /* nobody may be there to hear it */
     choose_add(q);
-    q->kick = q->event_idx != 0 ? kick_by_event : kick;
-    if (q->notify_data != 0)
-        q->kick = kick_data;
+    q->kick = q->notify_data != 0 ? kick_data : kick;
+#if !defined(__OPTIMIZE_SIZE__)
+    if (q->event_idx != 0 && q->notify_data == 0) {
+        q->kick_bell[0] = kick_bell16;
+        q->kick_bell[1] = kick_bell32;
+    }
+#endif
     q->reap = q->map != NULL ? reap_mapped : reap;
 }
 

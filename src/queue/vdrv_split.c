@@ -442,7 +442,7 @@ ALWAYS_INLINE int framed_indirect(struct vdrv_queue *q,
 /* ---- Notifying ---------------------------------------------------------- */
 
 ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
-                            const bool data)
+                            const bool data, const uint32_t width)
 {
     struct virtq_avail *avail = q->driver;
     const struct virtq_used *used = q->device;
@@ -466,7 +466,8 @@ ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
         wanted = (shared_load16(&used->flags) & VIRTQ_USED_F_NO_NOTIFY) == 0;
     }
     if (wanted) /* 2.9: the 15 lower bits and the upper one of the index */
-        return data ? vdrv__queue_notify_data(q, new) : vdrv__queue_ring(q);
+        return data ? vdrv__queue_notify_data(q, new)
+                    : vdrv__queue_ring(q, width);
     q->stats.suppressed++;
     return 0;
 }
@@ -474,26 +475,30 @@ ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
 #if defined(__OPTIMIZE_SIZE__)
 static int kick(struct vdrv_queue *q)
 {
-    return kick_with(q, q->event_idx != 0, q->notify_data != 0);
+    return kick_with(q, q->event_idx != 0, q->notify_data != 0, 0);
 }
 
-#define kick_by_event kick
-#define kick_data     kick
+#define kick_data kick
 #else
 static int kick(struct vdrv_queue *q)
 {
-    return kick_with(q, q->event_idx != 0, false);
+    return kick_with(q, q->event_idx != 0, false, 0);
 }
 
-/* The commonest of them without the question. */
-static int kick_by_event(struct vdrv_queue *q)
+/* The commonest of them without the questions. */
+static int kick_bell16(struct vdrv_queue *q)
 {
-    return kick_with(q, true, false);
+    return kick_with(q, true, false, 2);
+}
+
+static int kick_bell32(struct vdrv_queue *q)
+{
+    return kick_with(q, true, false, 4);
 }
 
 static int kick_data(struct vdrv_queue *q)
 {
-    return kick_with(q, q->event_idx != 0, true);
+    return kick_with(q, q->event_idx != 0, true, 0);
 }
 #endif
 
@@ -508,8 +513,16 @@ static void unmap_chain(struct vdrv_queue *q, uint32_t number)
         unmap_some(q, link_to(number), chain_count(chain));
 }
 
+#if !defined(__OPTIMIZE_SIZE__)
+NOINLINE int reap_rest(struct vdrv_queue *q, struct vdrv_used *out,
+                       uint32_t max, uint32_t good);
+#else
+#define reap_rest(q, out, max, good) 0 /* all of it is general */
+#endif
+
+/* `general`: knows of mappings, and of odd lengths that do no harm. */
 ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
-                            uint32_t max, const bool mapped)
+                            uint32_t max, const bool general)
 {
     const struct virtq_used *used = q->device;
     const uint16_t idx = shared_consume16(&used->idx); /* 2.7.14 */
@@ -531,9 +544,10 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
         if (unlikely(id >= q->size))
             break;
         s = &q->slot[id];
-        if (unlikely(len >= s->limit) && !vdrv__queue_excuse(q, s, &len))
+        if (unlikely(len >= s->limit) &&
+            (!general || !vdrv__queue_excuse(q, s, &len)))
             break;
-        if (mapped)
+        if (general)
             unmap_chain(q, (uint32_t)id);
         out->cookie = q->cookie[id];
         out->len = len;
@@ -546,26 +560,35 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     q->used_idx = (uint16_t)pos;
     q->free_at = link;
     q->nfree += chain_count(chains); /* they add up to no more than size */
-    return likely(pos == end) ? (int)n : vdrv__queue_bad_used(q, n);
-}
-
-#if defined(__OPTIMIZE_SIZE__)
-static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
-{
-    return reap_some(q, out, max, q->map != NULL);
-}
-
-#define reap_mapped reap
-#else
-static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
-{
-    return reap_some(q, out, max, false);
+    if (unlikely(pos != end))
+        return general ? vdrv__queue_bad_used(q, n)
+                       : reap_rest(q, out, end - pos, n);
+    return (int)n;
 }
 
 static int reap_mapped(struct vdrv_queue *q, struct vdrv_used *out,
                        uint32_t max)
 {
     return reap_some(q, out, max, true);
+}
+
+#if defined(__OPTIMIZE_SIZE__)
+#define reap reap_mapped
+#else
+static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
+{
+    return reap_some(q, out, max, false);
+}
+
+/* From the first one that is not as most are, after `good` of them. */
+NOINLINE int reap_rest(struct vdrv_queue *q, struct vdrv_used *out,
+                       uint32_t max, uint32_t good)
+{
+    const int n = reap_mapped(q, out, max);
+
+    if (good == 0)
+        return n;
+    return n < 0 ? (int)good : n + (int)good;
 }
 #endif
 
@@ -618,9 +641,13 @@ static void split_reset(struct vdrv_queue *q)
     q->used_idx = 0;
     (void)split_arm(q, VDRV_ARM_OFF); /* nobody may be there to hear it */
     choose_add(q);
-    q->kick = q->event_idx != 0 ? kick_by_event : kick;
-    if (q->notify_data != 0)
-        q->kick = kick_data;
+    q->kick = q->notify_data != 0 ? kick_data : kick;
+#if !defined(__OPTIMIZE_SIZE__)
+    if (q->event_idx != 0 && q->notify_data == 0) {
+        q->kick_bell[0] = kick_bell16;
+        q->kick_bell[1] = kick_bell32;
+    }
+#endif
     q->reap = q->map != NULL ? reap_mapped : reap;
 }
 
