@@ -32,7 +32,7 @@ WITH_QEMU = {"test_proofs.py": ["build/test/responder_peer",
 
 # On QEMU's devices; how many operations on each, if not the usual number.
 QTESTS = ("qtest_blk", "qtest_blk_props", "qtest_net", "qtest_frames",
-          "qtest_gpu", "qtest_stories")
+          "qtest_lwip", "qtest_pairs", "qtest_gpu", "qtest_stories")
 OPERATIONS = os.environ.get("QTEST_OPERATIONS", "")
 
 
@@ -57,7 +57,8 @@ def guest_programs() -> list[list[str]]:
                "--guest"]]
     return proofs + [[sys.executable, str(ROOT / "tests/kernel" / name)]
                      for name in ("boot_test.py", "demo_test.py",
-                                  "pair_test.py", "screens_test.py")] + booted
+                                  "pair_test.py", "cut_test.py",
+                                  "screens_test.py")] + booted
 
 
 def lint_programs() -> list[list[str]]:

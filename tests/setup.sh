@@ -108,7 +108,16 @@ needs() {
         want /usr/powerpc-linux-gnu/include/stdio.h libc6-dev-powerpc-cross
         want /usr/arm-linux-gnueabihf/include/stdio.h libc6-dev-armhf-cross
         ;;
-    test-qtest | soak) needs demo-host; qemu x86_64; qemu aarch64 ;;
+    test-qtest)
+        needs demo-host
+        qemu x86_64
+        qemu aarch64
+        want /usr/include/lwip/lwip/init.h liblwip-dev
+        ;;
+    soak)
+        needs test-qtest
+        want dpdk-testpmd dpdk-dev
+        ;;
     lint)
         needs demo-host
         want clang clang

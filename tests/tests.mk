@@ -39,7 +39,8 @@ TEST_SRCS_test_rtos_wait := tests/adapters/rtos_wait.c \
 LWIP := $(shell echo '\#include <lwip/tcpip.h>' | \
 	$(HOST_CC) -isystem /usr/include/lwip -E - >/dev/null 2>&1 && echo yes)
 LWIP_OBJS := $(HOST_OUT)/tests/adapters/lwip_netif.o \
-	$(HOST_OUT)/tests/unit/test_lwip_netif.o
+	$(HOST_OUT)/tests/unit/test_lwip_netif.o \
+	$(HOST_OUT)/tests/qtest/qtest_lwip.o
 TEST_SRCS_test_lwip_netif := tests/unit/live_machine.c \
 	$(if $(LWIP),tests/adapters/lwip_netif.c)
 TEST_LIBS_test_lwip_netif := $(if $(LWIP),-llwip)
@@ -123,7 +124,7 @@ $(DEMO_HOST): $(DEMO_HOST_OBJS) $(HOST_LIB_OBJS)
 
 # The library on QEMU's devices, driven from out here.
 QTESTS := $(patsubst %,$(HOST_OUT)/%,qtest_blk qtest_blk_props qtest_net \
-	qtest_frames qtest_gpu qtest_stories)
+	qtest_frames qtest_lwip qtest_pairs qtest_gpu qtest_stories)
 QTEST_OBJS := $(patsubst %,$(HOST_OUT)/tests/qtest/%.o,qtest_machine \
 	qtest_memory) $(patsubst ./%.c,$(HOST_OUT)/%.o,$(VDRV_SRCS))
 $(HOST_OUT)/tests/qtest/%.o: HOST_CFLAGS += \
@@ -131,8 +132,12 @@ $(HOST_OUT)/tests/qtest/%.o: HOST_CFLAGS += \
 $(QTESTS): $(HOST_OUT)/%: $(HOST_OUT)/tests/qtest/%.o $(QTEST_OBJS)
 	@echo "  LD    $@"
 	$(Q)$(HOST_CC) $(SAN) -o $@ $^ $(QTEST_LIBS_$(@F)) -lpthread
-$(HOST_OUT)/qtest_frames: $(HOST_OUT)/tests/qtest/qtest_wire.o
+$(HOST_OUT)/qtest_frames $(HOST_OUT)/qtest_pairs: \
+	$(HOST_OUT)/tests/qtest/qtest_wire.o
 $(HOST_OUT)/qtest_stories: $(patsubst %.c,$(HOST_OUT)/%.o,$(DISK_STORIES))
+$(HOST_OUT)/qtest_lwip: $(if $(LWIP),$(HOST_OUT)/tests/adapters/lwip_netif.o)
+QTEST_LIBS_qtest_lwip := $(if $(LWIP),-llwip -lpthread)
+QTEST_LIBS_qtest_pairs := -lpthread
 QTEST_LIBS_qtest_stories := $(DISK_LIBS)
 -include $(wildcard $(HOST_OUT)/tests/qtest/*.d)
 
@@ -196,7 +201,7 @@ $(FUZZ_SMOKE): $(FUZZ_SMOKE_OBJS) $(VDRV_SRCS:./%.c=$(HOST_OUT)/%.o)
 # learns stays in build/fuzz/corpus; what it finds in build/fuzz.
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
-FUZZ ?= ring mmio pci config fdt cmdline blk net_rx net_tx gpu edid responder session
+FUZZ ?= ring rings mmio pci bus config fdt cmdline blk net_rx net_tx gpu edid responder session
 FUZZ_OUT := build/fuzz
 FUZZ_SAN := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 FUZZ_OBJS := $(patsubst %.c,$(FUZZ_OUT)/%.o,$(FUZZ_SRCS) \

@@ -239,7 +239,9 @@ int vdrv_stop(struct vdrv_device *dev);
 /*
  * Starts a stopped device again on the same memory with the same features,
  * and clears what was latched.  OK when it already runs.  TIMEOUT, PROTOCOL,
- * UNSUPPORTED (the device now refuses its features), NO_DEVICE. [alone]
+ * UNSUPPORTED (the device now refuses its features), NO_DEVICE.  AGAIN: its
+ * configuration keeps changing.  STUCK, BUSY: as vdrv_stop().  BAD_STATE: not
+ * initialised, or it asks for a reset again. [alone]
  */
 int vdrv_start(struct vdrv_device *dev);
 
@@ -281,13 +283,14 @@ int vdrv_refresh(struct vdrv_device *dev, uint32_t *changes);
 /*
  * Takes what is out on one queue back, while the others run: resets that queue
  * at the device, ends its requests with ABORTED (releases its net buffers), and
- * enables it again.  UNSUPPORTED: the driver's configuration does not say
- * queue_reset, or the device cannot; nothing was done.  BUSY: called from a
- * callback of this queue.  PROTOCOL, NO_DEVICE: the device did not confirm it,
- * so the whole device was reset; the requests of this queue ended, the others
- * learn of it as from a blocking call's TIMEOUT.  STUCK: that was not confirmed
- * either.  INVALID: no such queue.  Others as latched.  One caller of it a
- * device, being the queue's caller, too. [wait]
+ * enables it again, as started: a pool's receive buffers are posted, and
+ * interrupts are off until vdrv_arm().  UNSUPPORTED: the driver's configuration
+ * does not say queue_reset, or the device cannot; nothing was done.  BUSY:
+ * called from a callback of this queue.  PROTOCOL, NO_DEVICE: the device did
+ * not confirm it, so the whole device was reset; the requests of this queue
+ * ended, the others learn of it as from a blocking call's TIMEOUT.  STUCK: that
+ * was not confirmed either.  INVALID: no such queue.  Others as latched.  One
+ * caller of it a device, being the queue's caller, too. [wait]
  */
 int vdrv_reset_queue(struct vdrv_device *dev, uint32_t queue);
 

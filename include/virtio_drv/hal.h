@@ -65,10 +65,18 @@ struct vdrv_hal {
      * Outside (kernel image, stacks, vmalloc of a higher-half kernel) dma_map
      * is called, and without one the answer is INVALID: never a wrong
      * address.  direct_size 0: no window.
+     *
+     * A device with ACCESS_PLATFORM may stand behind an IOMMU, or reach a part
+     * of memory only (VirtIO 1.4, 6.1).  direct_platform 1 says that the
+     * window's addresses are right for it, too: there is no such thing, or it
+     * is off, or it maps the window like this.  0: such a device's memory goes
+     * through dma_map, all of it, and without a dma_map it is refused.
      */
     uint64_t direct_base;
     uint64_t direct_size;
     uint64_t direct_offset;
+    uint32_t direct_platform;
+    uint32_t reserved;
 
     /* ---- Memory shared with devices (required) ----------------------- */
     /*

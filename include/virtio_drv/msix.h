@@ -61,7 +61,8 @@ int vdrv_msix_init(struct vdrv_msix *msix, const struct vdrv_hal *hal,
 
 /*
  * Turns MSI-X on, all vectors masked.  The function sends no line interrupts
- * any more.  NO_DEVICE: it is not there. [alone]
+ * any more.  NO_DEVICE: it is not there.  INVALID: NULL, or its init failed.
+ * [alone]
  */
 int vdrv_msix_enable(struct vdrv_msix *msix);
 

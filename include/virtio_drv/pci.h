@@ -75,10 +75,11 @@ struct vdrv_pci {
  * has made its table: vectors are then numbers of that table.
  *
  * A driver's start finds out whether the function lost power meanwhile, and
- * then writes its BARs and its command register again as they are now, and
- * what vdrv_msix_attach() wrote; bridges are the kernel's.  For that, start
- * and reset (and vdrv_block_panic()) read configuration space: on these devices
- * they are [alone] as the calls of pci_bus.h are.
+ * then writes its BARs and its command register again as they are now (or were
+ * at the last vdrv_msix_attach(); so move no BAR afterwards), and what that
+ * wrote; bridges are the kernel's.  For that, start and reset, and
+ * vdrv_block_panic(), read configuration space: on these devices they are
+ * [alone] as the calls of pci_bus.h are.
  *
  * Of several capabilities of one type the first usable one is taken; the log
  * says why others are not.  Structures may overlap: nothing is read from one

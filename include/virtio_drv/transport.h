@@ -168,7 +168,8 @@ void vdrv_features_close(uint64_t set[2], const struct vdrv_feature_rule *rule,
  * be a part of `wanted`.
  * BUSY: a driver stands on this transport already.  NO_DEVICE: reads as all
  * ones.  TIMEOUT: the reset was not confirmed.  UNSUPPORTED: a required
- * feature is missing, or the device refused the set; FAILED was set.
+ * feature is missing, the device refused the set, or it has ACCESS_PLATFORM
+ * and the HAL no address for it (see direct_platform); FAILED was set.
  * BAD_STATE: it asks for a reset. [alone]
  */
 int vdrv_transport_begin(struct vdrv_transport *t, const uint64_t wanted[2],

@@ -57,7 +57,7 @@ struct vdrv_virtio_blk_config {
     uint8_t no_event_idx;
     uint8_t queue_reset; /* vdrv_reset_queue() works, on the device's word:
                             not for QEMU 7.2, which goes on writing */
-    uint8_t suspend; /* accept VIRTIO_F_SUSPEND, for vdrv_suspend() */
+    uint8_t suspend;     /* accept VIRTIO_F_SUSPEND, for vdrv_suspend() */
 };
 
 struct vdrv_virtio_blk_slot;

@@ -95,7 +95,7 @@ struct vdrv_virtio_net_config {
     uint8_t no_event_idx;
     uint8_t queue_reset; /* vdrv_reset_queue() works, on the device's word:
                             not for QEMU 7.2, which goes on writing */
-    uint8_t suspend; /* accept VIRTIO_F_SUSPEND, for vdrv_suspend() */
+    uint8_t suspend;     /* accept VIRTIO_F_SUSPEND, for vdrv_suspend() */
 };
 
 /* Bytes of the longest frame that receive offloads make. */
@@ -170,8 +170,9 @@ struct vdrv_virtio_net {
      VDRV_QUEUE_WORK_SIZE(8, 0))
 
 /*
- * The exact size for this device and configuration, after a probe.  0: `t` or
- * `cfg` is NULL, or the device has no queue. [alone]
+ * The exact size for this device and configuration, after a probe; what all the
+ * pairs that are asked for would need, even if it has fewer.  0: `t` or `cfg`
+ * is NULL, or the device has no queue. [alone]
  */
 size_t vdrv_virtio_net_work_size(struct vdrv_transport *t,
                                  const struct vdrv_virtio_net_config *cfg);

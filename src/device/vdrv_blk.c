@@ -264,7 +264,7 @@ __attribute__((noinline)) static int submit_any(struct vdrv_virtio_blk *blk,
     struct vdrv_virtio_blk_lane *lane;
     struct vdrv_virtio_blk_slot *slot;
     struct vdrv__blk_plan p;
-    bool idle;
+    bool idle = false;
     int err = vdrv_driver_check(&blk->drv, req->queue);
 
     if (err == VDRV_OK)

@@ -16,7 +16,7 @@
 static inline void vdrv__halves_write(uint32_t half[4], uint32_t *turn,
                                       uint64_t value)
 {
-    uint32_t *next = half + 2 * ((*turn + 1) & 1u);
+    uint32_t *next = half + (size_t)2 * ((*turn + 1) & 1u);
 
     /* With release, each: not before the count that took it out of use. */
     vdrv__status_set((int32_t *)&next[0], (int32_t)(uint32_t)value);
@@ -29,7 +29,7 @@ static inline uint64_t vdrv__halves_read(const uint32_t half[4],
 {
     for (int i = 0; i < VDRV__SIZE_ATTEMPTS; i++) {
         const uint32_t before = vdrv__counted(turn);
-        const uint32_t *at = half + 2 * (before & 1u);
+        const uint32_t *at = half + (size_t)2 * (before & 1u);
         const uint32_t low = vdrv__counted(&at[0]);
         const uint32_t high = vdrv__counted(&at[1]);
 

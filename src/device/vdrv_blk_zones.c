@@ -74,10 +74,11 @@ static bool validate_zones(const uint8_t *image, struct vdrv_block_caps *caps)
     caps->max_open_zones = vdrv__get32(image + VIRTIO_BLK_CFG_MAX_OPEN_ZONES);
     caps->max_active_zones =
         vdrv__get32(image + VIRTIO_BLK_CFG_MAX_ACTIVE_ZONES);
-    /* 5.2.6.2: whole zones. */
-    caps->secure_erase_align = caps->zone_blocks;
-    if (caps->max_secure_erase < caps->zone_blocks)
+    /* 5.2.6.2: whole zones, and what the device asks for itself. */
+    if (caps->max_secure_erase < caps->zone_blocks ||
+        caps->zone_blocks % caps->secure_erase_align != 0)
         caps->max_secure_erase = 0;
+    caps->secure_erase_align = caps->zone_blocks;
     caps->can_secure_erase = caps->max_secure_erase != 0;
     return true;
 }

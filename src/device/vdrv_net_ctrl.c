@@ -612,7 +612,7 @@ static bool take_record(const uint8_t *p, uint32_t size, uint32_t queue,
         if (vdrv__get16(p + 2) != queue || size < record_size(r))
             return false;
         for (uint32_t k = 0; k < r->n; k++) {
-            const uint64_t v = vdrv__get64(p + STATS_HEADER + 8u * k);
+            const uint64_t v = vdrv__get64(p + STATS_HEADER + (size_t)8 * k);
 
             memcpy((uint8_t *)out + r->field[k], &v, sizeof(v));
         }

@@ -78,6 +78,12 @@ static void net_complete(struct vdrv_driver *drv, uint32_t queue, void *cookie,
     }
 }
 
+static void fill(struct vdrv_virtio_net *nic, uint32_t pair)
+{
+    vdrv__net_rx_refill(nic, pair);
+    (void)vdrv_queue_kick(&nic->queue[vdrv_net_rx_queue(pair)].vq);
+}
+
 /* Pools go to work.  Rings start with interrupts off. */
 static int net_started(struct vdrv_driver *drv)
 {
@@ -85,12 +91,8 @@ static int net_started(struct vdrv_driver *drv)
 
     /* 5.1.6.5.6.1: before the device is told, there is one pair. */
     vdrv__net_use_pairs(nic, 1);
-    for (uint32_t i = 0; i < nic->pairs; i++) {
-        struct vdrv_queue *rx = &nic->queue[vdrv_net_rx_queue(i)].vq;
-
-        vdrv__net_rx_refill(nic, i);
-        (void)vdrv_queue_kick(rx);
-    }
+    for (uint32_t i = 0; i < nic->pairs; i++)
+        fill(nic, i);
     return nic->control.index != 0 ? nic->ctrl->started(nic) : VDRV_OK;
 }
 
@@ -238,7 +240,12 @@ static int read_config(struct vdrv_driver *drv,
 
 int vdrv__net_reset_queue(struct vdrv_device *dev, uint32_t queue)
 {
-    return vdrv_driver_reset_queue(&nic_of_dev(dev)->drv, queue);
+    struct vdrv_virtio_net *nic = nic_of_dev(dev);
+    const int err = vdrv_driver_reset_queue(&nic->drv, queue);
+
+    if (err == VDRV_OK && queue < 2u * nic->pairs && (queue & 1u) == 0)
+        fill(nic, queue / 2u);
+    return err;
 }
 
 /* 5.1.4.2: link, speed and duplex; a new MTU is for the next init. */
@@ -446,19 +453,26 @@ static size_t control_work(struct vdrv_transport *t, bool packed)
     return round8(most);
 }
 
+/*
+ * For all pairs that are wanted: a device with many may show one, and in the
+ * next one's place its control queue, until MQ is negotiated.  QEMU does.
+ */
 size_t vdrv_virtio_net_work_size(struct vdrv_transport *t,
                                  const struct vdrv_virtio_net_config *cfg)
 {
     size_t sum = 0, part[2];
+    int first[2] = {0, 0};
 
     if (t == NULL || cfg == NULL)
         return 0;
     for (uint32_t i = 0; i < 2u * pairs_of(cfg); i++) {
-        const int size =
+        int size =
             vdrv_queue_pick_size(t, i, size_of(cfg), cfg->packed != NULL);
 
-        if (size <= 0 && i >= 2) /* it has fewer pairs */
-            break;
+        if (i < 2)
+            first[i] = size;
+        else if (size < first[i & 1u])
+            size = first[i & 1u];
         if (size <= 0)
             return 0;
         sum += queue_work(t->hal, (uint32_t)size, chain_of(cfg, i), part);

@@ -24,9 +24,14 @@ static inline uint32_t next_chain(const struct vdrv_queue *q, uint32_t id,
  * How many of the `n` chains from `own` on are a batch that ends with `id`;
  * 0: none is.
  */
-static inline uint32_t batch_of(const struct vdrv_queue *q, uint32_t own,
-                                uint32_t id, uint32_t n)
+static uint32_t batch_of(const struct vdrv_queue *q, uint32_t own, uint32_t id,
+                         uint32_t n)
 {
+    if (q->map == NULL) { /* an id each, and they are in order */
+        const uint32_t k = id >= own ? id - own : id + q->size - own;
+
+        return id < q->size && k < n ? k + 1 : 0;
+    }
     for (uint32_t k = 1; k <= n; k++) {
         if (own == id)
             return k;
@@ -35,62 +40,122 @@ static inline uint32_t batch_of(const struct vdrv_queue *q, uint32_t own,
     return 0;
 }
 
-/* A used descriptor; false: it cannot be. */
-static inline bool begin_batch(struct vdrv_queue *q,
-                               const struct pvirtq_desc *d, uint32_t id,
-                               uint32_t own, uint32_t n)
+/* A used descriptor that ends up to `n` chains; false: it cannot be. */
+static inline bool begin_batch(struct vdrv_queue *q, uint32_t id, uint32_t len,
+                               uint32_t n)
 {
-    uint32_t len = shared_load32(&d->len);
+    const uint32_t count = batch_of(q, q->done_at, id, n);
 
-    q->batch_left = batch_of(q, own, id, n);
-    if (unlikely(q->batch_left == 0))
+    if (count == 0)
         return false;
-    if (unlikely(len >= q->slot[id].limit) &&
-        !vdrv__queue_excuse(q, &q->slot[id], &len))
+    if (len >= q->slot[id].limit && !vdrv__queue_excuse(q, &q->slot[id], &len))
         return false;
+    q->batch_left = count;
     q->batch_len = len;
     return true;
 }
 
+/* The chains of a batch, up to `max`: how many. */
+static inline uint32_t take_batch(struct vdrv_queue *q, struct vdrv_used *out,
+                                  uint32_t max)
+{
+    const uint32_t n = q->batch_left < max ? q->batch_left : max;
+    struct vdrv_queue_slot *const slot = q->slot;
+    uint32_t own = q->done_at;
+    uint32_t bytes = 0;
+
+    for (uint32_t k = 0; k < n; k++) {
+        struct vdrv_queue_slot *s = &slot[own];
+
+        if (unlikely(q->map != NULL))
+            vdrv_queue_packed.unmap(q, own);
+        out[k].cookie = q->cookie[own];
+        out[k].len = s->limit - 1; /* 2.8.8: what is skipped was used up */
+        s->limit = 0;
+        bytes += s->chain & ~CHAIN_MAPPED;
+        own = q->map != NULL ? next_chain(q, own, s->chain) : s->link;
+    }
+    q->batch_left -= n;
+    if (q->batch_left == 0)
+        out[n - 1].len = q->batch_len;
+    q->used_at = advance(q, q->used_at, bytes / DESC_BYTES, &q->used_tag);
+    q->used_idx = (uint16_t)(q->used_idx + n);
+    q->done_at = own;
+    return n;
+}
+
+/* A used descriptor at `at`, each half read once: its tag, its length. */
+ALWAYS_INLINE bool look(const struct vdrv_queue *q, ptrdiff_t at, uint32_t want,
+                        uint32_t *tag, uint32_t *len)
+{
+    const struct pvirtq_desc *d = desc_at(q, at);
+
+    *tag = shared_consume32(&d->tag); /* 2.8.21 */
+    if (((*tag ^ want) & TAG_WRAP) != 0)
+        return false;
+    vdrv__platform_consume(q->order_platform);
+    *len = shared_load32(&d->len);
+    return true;
+}
+
+/*
+ * Goes on where a descriptor, with this tag and length, ends several chains,
+ * or in the middle of a batch.  `done` were taken, of `end` at most.
+ */
+NOINLINE int reap_batches(struct vdrv_queue *q, struct vdrv_used *out,
+                          uint32_t done, uint32_t end, uint32_t tag,
+                          uint32_t len)
+{
+    do {
+        if (q->batch_left == 0 &&
+            !begin_batch(q, tag & TAG_ID, len,
+                         (uint16_t)(q->published - q->used_idx)))
+            return vdrv__queue_bad_used(q, done);
+        done += take_batch(q, out + done, end - done);
+    } while (done != end && look(q, q->used_at, q->used_tag, &tag, &len));
+    return (int)done;
+}
+
+/* Most used descriptors end one chain, and that is the next one. */
 ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
                             uint32_t max, const bool mapped)
 {
-    const uint32_t n = (uint16_t)(q->published - q->used_idx);
-    const uint32_t end = n < max ? n : max;
-    uint32_t want = q->used_tag, own = q->done_at, done = 0;
-    int32_t at = q->used_at;
-    bool bad = false;
+    uint32_t pos = q->used_idx, n = (uint16_t)(q->published - pos), end;
+    uint32_t want = q->used_tag, own = q->done_at, tag = 0, len = 0;
+    struct vdrv_queue_slot *const slot = q->slot;
+    struct vdrv_used *to = out;
+    ptrdiff_t at = q->used_at;
+    bool several = false;
 
-    while (done < end) {
-        struct vdrv_queue_slot *s = &q->slot[own];
+    n = n < max ? n : max;
+    if (unlikely(q->batch_left != 0))
+        return reap_batches(q, out, 0, n, 0, 0);
+    for (end = pos + n; pos != end; pos++, to++) {
+        struct vdrv_queue_slot *s = &slot[own];
 
-        if (q->batch_left == 0) {
-            const struct pvirtq_desc *d = desc_at(q, at);
-            const uint32_t tag = shared_consume32(&d->tag); /* 2.8.21 */
-
-            if (((tag ^ want) & TAG_WRAP) != 0)
-                break;
-            vdrv__platform_consume(q->order_platform);
-            bad = !begin_batch(q, d, tag & TAG_ID, own, n - done);
-            if (unlikely(bad))
-                break;
-        }
+        if (!look(q, at, want, &tag, &len))
+            break;
+        several = (tag & TAG_ID) != own || len >= s->limit;
+        if (unlikely(several))
+            break;
         if (mapped)
             vdrv_queue_packed.unmap(q, own);
-        out[done].cookie = q->cookie[own];
-        /* 2.8.8: what is skipped was used completely. */
-        out[done].len = --q->batch_left == 0 ? q->batch_len : s->limit - 1;
+        to->cookie = q->cookie[own];
+        to->len = len;
         s->limit = 0;
-        at = advance(q, at, s->chain / DESC_BYTES, &want);
-        own = next_chain(q, own, s->chain);
-        done++;
+        at += (ptrdiff_t)(mapped ? s->chain & ~CHAIN_MAPPED : s->chain);
+        own = mapped ? next_chain(q, own, s->chain) : s->link;
+        if (unlikely(at >= 0)) { /* 2.8.1 */
+            at -= ring_bytes(q);
+            want ^= TAG_WRAP;
+        }
     }
-    q->used_at = at;
+    end = (uint16_t)(pos - q->used_idx);
+    q->used_at = (int32_t)at;
     q->used_tag = want;
-    q->used_idx = (uint16_t)(q->used_idx + done);
+    q->used_idx = (uint16_t)pos;
     q->done_at = own;
-    set_limit(q);
-    return likely(!bad) ? (int)done : vdrv__queue_bad_used(q, done);
+    return likely(!several) ? (int)end : reap_batches(q, out, end, n, tag, len);
 }
 
 static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)

@@ -210,6 +210,13 @@ bool vdrv_queue_drain(struct vdrv_queue *q, void **cookie)
 
 /* ---- Mapping ------------------------------------------------------------ */
 
+/* 6.1: are the window's addresses those that the device uses? */
+static bool is_direct(const struct vdrv_queue *q)
+{
+    return (q->dma_flags & VDRV_DMA_PHYSICAL) != 0 ||
+           q->hal->direct_platform != 0;
+}
+
 /* Is [ptr, ptr + len) inside the direct window? */
 static bool in_window(const struct vdrv_hal *hal, const void *ptr, uint32_t len)
 {
@@ -237,7 +244,7 @@ int vdrv__queue_map_run(const struct vdrv_queue *q, const struct vdrv_seg *seg,
     ptr = (uint8_t *)seg->ptr + done;
     map->ptr = ptr;
     map->dma = (uint64_t)(uintptr_t)ptr + q->direct_offset;
-    if (in_window(hal, ptr, len))
+    if (is_direct(q) && in_window(hal, ptr, len))
         return VDRV_OK;
     if (hal->dma_map == NULL) {
         const uint64_t told = (uint64_t)(uintptr_t)ptr;
@@ -490,7 +497,7 @@ static void set_window(struct vdrv_queue *q)
     const struct vdrv_hal *hal = q->hal;
 
     q->direct_offset = hal->direct_offset;
-    if (hal->direct_size > VDRV__SHORT_SEG) {
+    if (is_direct(q) && hal->direct_size > VDRV__SHORT_SEG) {
         q->direct_base = hal->direct_base + hal->direct_offset;
         q->direct_fast = hal->direct_size - 1 - VDRV__SHORT_SEG;
     } else { /* nowhere: the exact look-up decides */

@@ -14,82 +14,138 @@
 #include "../core/barrier.h"
 #include "vdrv_split_impl.h"
 
-static inline uint32_t next_chain(const struct vdrv_queue *q, uint32_t at,
-                                  const struct vdrv_queue_slot *s)
+/* The head of the next chain: after this one's last descriptor. */
+static inline uint32_t next_chain(const struct vdrv_queue *q, uint32_t chain)
 {
-    return (at + AT(chain_count(s->chain))) & AT(q->mask);
+    return ((chain >> 16) + 1) & q->mask; /* CHAIN_MAPPED falls out */
 }
 
 /*
- * How many of the `n` chains from `at` on are a batch that ends with head
- * `id`; 0: none is.
+ * How many of the `n` chains from `head` on are a batch that ends with `id`;
+ * 0: none is.
  */
-static inline uint32_t batch_of(const struct vdrv_queue *q, uint32_t at,
+static inline uint32_t batch_of(const struct vdrv_queue *q, uint32_t head,
                                 uint32_t id, uint32_t n)
 {
     for (uint32_t k = 1; k <= n; k++) {
-        if (NUMBER(at) == id)
+        if (head == id)
             return k;
-        at = next_chain(q, at, slot_at(q, at));
+        head = next_chain(q, q->slot[head].chain);
     }
     return 0;
 }
 
-/* Looks at the used element at `pos`; false: it cannot be. */
-static inline bool begin_batch(struct vdrv_queue *q, uint32_t pos, uint32_t at,
+/* A used element that ends up to `n` chains; false: it cannot be. */
+static inline bool begin_batch(struct vdrv_queue *q, uint32_t id, uint32_t len,
                                uint32_t n)
 {
-    const struct virtq_used *used = q->device;
-    const struct virtq_used_elem *e = &used->ring[pos & q->mask];
-    const uint32_t id = shared_load32(&e->id);
-    uint32_t len = shared_load32(&e->len);
+    const uint32_t count = batch_of(q, q->done_at, id, n);
 
-    q->batch_left = batch_of(q, at, id, n);
-    if (unlikely(q->batch_left == 0))
+    if (count == 0)
         return false;
-    if (unlikely(len >= q->slot[id].limit) &&
-        !vdrv__queue_excuse(q, &q->slot[id], &len))
+    if (len >= q->slot[id].limit && !vdrv__queue_excuse(q, &q->slot[id], &len))
         return false;
+    q->batch_left = count;
     q->batch_len = len;
     return true;
 }
 
+/* The chains of a batch, up to `max`: how many. */
+static inline uint32_t take_batch(struct vdrv_queue *q, struct vdrv_used *out,
+                                  uint32_t max)
+{
+    const uint32_t n = q->batch_left < max ? q->batch_left : max;
+    struct vdrv_queue_slot *const slot = q->slot;
+    uint32_t head = q->done_at, chains = 0;
+
+    for (uint32_t k = 0; q->map != NULL && k < n; k++) {
+        vdrv_queue_split.unmap(q, head);
+        head = next_chain(q, slot[head].chain);
+    }
+    head = q->done_at;
+    for (uint32_t k = 0; k < n; k++) {
+        struct vdrv_queue_slot *s = &slot[head];
+
+        out[k].cookie = q->cookie[head];
+        out[k].len = s->limit - 1; /* 2.7.9: what is skipped was used up */
+        s->limit = 0;
+        chains += s->chain;
+        head = next_chain(q, s->chain);
+    }
+    q->batch_left -= n;
+    if (q->batch_left == 0)
+        out[n - 1].len = q->batch_len;
+    q->nfree += chain_count(chains);
+    q->used_idx = (uint16_t)(q->used_idx + n);
+    q->done_at = head;
+    return n;
+}
+
+/*
+ * Goes on in the middle of a batch, or where an element with this id, and the
+ * length in batch_len, ends several chains.  `done` were taken of `want`; the
+ * used index counts `n`.
+ */
+NOINLINE int reap_batches(struct vdrv_queue *q, struct vdrv_used *out,
+                          uint32_t done, uint32_t want, uint32_t n, uint32_t id)
+{
+    const struct virtq_used *used = q->device;
+    const struct virtq_used_elem *e;
+    uint32_t len = q->batch_len;
+
+    for (;;) {
+        if (q->batch_left == 0 && !begin_batch(q, id, len, n - done))
+            return vdrv__queue_bad_used(q, done);
+        done += take_batch(q, out + done, want - done);
+        if (done == want)
+            return (int)done;
+        e = &used->ring[q->used_idx & q->mask];
+        id = shared_load32(&e->id);
+        len = shared_load32(&e->len);
+    }
+}
+
+/* Most elements end one chain each, and that is the next one. */
 ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
                             uint32_t max, const bool mapped)
 {
     const struct virtq_used *used = q->device;
     const uint16_t idx = shared_consume16(&used->idx); /* 2.7.14 */
-    const uint32_t start = q->used_idx, n = (uint16_t)(idx - start);
-    const uint32_t want = n < max ? n : max;
-    uint32_t at = q->done_at, done = 0, freed = 0;
-    bool bad = false;
+    uint32_t pos = q->used_idx, head = q->done_at, chains = 0, id = 0, end;
+    const uint32_t n = (uint16_t)(idx - pos), want = n < max ? n : max;
+    struct vdrv_used *to = out;
 
-    if (unlikely(n > (uint16_t)(q->published - start)))
+    if (unlikely(n > (uint16_t)(q->published - pos)))
         return vdrv__queue_protocol(q, "used index beyond what was offered; "
                                        "queue");
     vdrv__platform_consume(q->order_platform);
-    while (done < want) {
-        struct vdrv_queue_slot *s = slot_at(q, at);
+    if (unlikely(q->batch_left != 0))
+        return reap_batches(q, out, 0, want, n, 0);
+    for (end = pos + want; pos != end; pos++, to++) {
+        const struct virtq_used_elem *e = &used->ring[pos & q->mask];
+        struct vdrv_queue_slot *s = &q->slot[head];
+        uint32_t len;
 
-        if (q->batch_left == 0) {
-            bad = !begin_batch(q, start + done, at, n - done);
-            if (unlikely(bad))
-                break;
+        id = shared_load32(&e->id);
+        len = shared_load32(&e->len);
+        if (unlikely(id != head) || unlikely(len >= s->limit)) {
+            q->batch_len = len;
+            break;
         }
         if (mapped)
-            vdrv_queue_split.unmap(q, NUMBER(at));
-        out[done].cookie = q->cookie[NUMBER(at)];
-        /* 2.7.9: what is skipped was used completely. */
-        out[done].len = --q->batch_left == 0 ? q->batch_len : s->limit - 1;
+            vdrv_queue_split.unmap(q, head);
+        to->cookie = q->cookie[head];
+        to->len = len;
         s->limit = 0;
-        freed += chain_count(s->chain);
-        at = next_chain(q, at, s);
-        done++;
+        chains += s->chain;
+        head = next_chain(q, s->chain);
     }
-    q->used_idx = (uint16_t)(start + done);
-    q->done_at = at;
-    q->nfree += freed;
-    return likely(!bad) ? (int)done : vdrv__queue_bad_used(q, done);
+    end = (uint16_t)(pos - q->used_idx);
+    q->used_idx = (uint16_t)pos;
+    q->done_at = head;
+    q->nfree += chain_count(chains); /* they add up to no more than size */
+    return likely(end == want) ? (int)want
+                               : reap_batches(q, out, end, want, n, id);
 }
 
 static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)

@@ -85,11 +85,13 @@ int vdrv_block_zone_parse(const struct vdrv_block_caps *caps, uint64_t block,
     n = nr_zones(report);
     if (n > (bytes - HEADER) / ZONE)
         return VDRV_ERR_PROTOCOL;
-    n = n < max ? n : max;
-    n = n < INT32_MAX ? n : INT32_MAX;
+    if (max > INT32_MAX) /* the answer is an int */
+        max = INT32_MAX;
+    if (n > max)
+        n = max;
     start = block - block % caps->zone_blocks;
-    for (uint64_t i = 0; i < n; i++) {
-        p += i == 0 ? HEADER : ZONE;
+    p += HEADER;
+    for (uint64_t i = 0; i < n; i++, p += ZONE) {
         if (start >= caps->num_blocks ||
             !validate_zone(caps, start, p, &zone[i]))
             return VDRV_ERR_PROTOCOL;

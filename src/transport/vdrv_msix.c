@@ -247,7 +247,10 @@ int vdrv_msix_attach(struct vdrv_msix *msix, struct vdrv_pci *pci,
     err = start(msix, msg, msix->attached);
     pci->restore_vectors = err == VDRV_OK ? restore : NULL;
     pci->vectors = msix;
-    pci->command |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+    /* The table's BAR may have an address only since the probe. */
+    if (err == VDRV_OK)
+        vdrv__pci_save(pci,
+                       pci->command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     pci->transport.vectors = err == VDRV_OK ? msix->attached : 0;
     return err;
 }

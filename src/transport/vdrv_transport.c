@@ -60,6 +60,27 @@ void vdrv_features_close(uint64_t set[2], const struct vdrv_feature_rule *rule,
     }
 }
 
+/*
+ * 6.1: with ACCESS_PLATFORM a device address is what the platform says it is.
+ * Without anybody to ask for one, a wrong address is not tried.
+ */
+static int check_platform(struct vdrv_transport *t)
+{
+    int err;
+
+    if (!vdrv_feature(t->features, VIRTIO_F_ACCESS_PLATFORM) ||
+        t->hal->dma_map != NULL || t->hal->direct_platform != 0)
+        return VDRV_OK;
+    err = health(read_status(t)); /* one that is gone has all features */
+    if (err != VDRV_OK)
+        return err;
+    vdrv_transport_log(t, VDRV_LOG_ERROR,
+                       "the device has ACCESS_PLATFORM, and the HAL neither "
+                       "dma_map nor direct_platform",
+                       NULL);
+    return VDRV_ERR_UNSUPPORTED;
+}
+
 /* 2.2.1: only what is offered, wanted, and complete. */
 static int accept_features(struct vdrv_transport *t, const uint64_t wanted[2],
                            const uint64_t required[2],
@@ -67,6 +88,7 @@ static int accept_features(struct vdrv_transport *t, const uint64_t wanted[2],
                            uint32_t nrules)
 {
     uint64_t missing[2];
+    int err;
 
     t->ops->read_features(t, t->features);
     t->features[0] &= wanted[0];
@@ -80,8 +102,10 @@ static int accept_features(struct vdrv_transport *t, const uint64_t wanted[2],
                            &missing[missing[0] == 0]);
         return VDRV_ERR_UNSUPPORTED;
     }
-    t->ops->write_features(t, t->features);
-    return VDRV_OK;
+    err = check_platform(t);
+    if (err == VDRV_OK)
+        t->ops->write_features(t, t->features);
+    return err;
 }
 
 /* 3.1.1, steps 5 and 6. */

@@ -25,8 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "build" / "bench"
 ROUNDS = 5
 MILLISECONDS = "400"
-MODES = {"split": (), "packed": ("packed",), "split.merge": ("merge",),
-         "packed.merge": ("packed", "merge")}
+MODES = {".".join((ring, *more)): (*((ring,) if ring == "packed" else ()), *more)
+         for ring in ("split", "packed")
+         for more in ((), ("in_order",), ("merge",), ("in_order", "merge"))}
 
 
 def measure(program: str, *args: str) -> tuple[float, float]:

@@ -54,7 +54,8 @@ def ring_rows() -> list[Row]:
                     why="valgrind is not installed")]
     plain = table()
     more = [case + option for option in (".noevent", ".mapped",
-                                         ".noevent.mapped") for case in plain]
+                                         ".noevent.mapped", ".in_order",
+                                         ".merged") for case in plain]
     ours = instructions("bench_ring", plain + more)
     peer, linux = "Linux 6.1 (recorded)", by_name(LINUX)
     if have_linux():

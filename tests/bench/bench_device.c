@@ -36,6 +36,7 @@ struct place {
 uint64_t bench_features = BENCH_VERSION1 | BENCH_EVENT | BENCH_INDIRECT;
 struct vdrv_queue_area bench_area;
 uint32_t bench_queue;
+bool bench_merge;
 uint64_t bench_shared[2];
 
 static uint32_t doorbell, status, ring_size;
@@ -194,6 +195,7 @@ DEVICE static void answer_split(void)
     uint32_t *elem = (uint32_t *)(uintptr_t)(bench_area.device + 4);
     const uint16_t idx = __atomic_load_n(&avail[1], __ATOMIC_ACQUIRE);
     const uint16_t mask = (uint16_t)(bench_area.size - 1);
+    const uint16_t first = seen;
 
     for (; seen != idx; seen++) {
         const uint16_t head = avail[2 + (seen & mask)];
@@ -209,8 +211,8 @@ DEVICE static void answer_split(void)
         }
         if (d->flags & F_WRITE)
             ((uint8_t *)(uintptr_t)d->addr)[d->len - 1] = 0;
-        elem[2 * (seen & mask)] = head;
-        elem[2 * (seen & mask) + 1] = len;
+        elem[2 * ((bench_merge ? first : seen) & mask)] = head;
+        elem[2 * ((bench_merge ? first : seen) & mask) + 1] = len;
     }
     __atomic_store_n(&used[1], idx, __ATOMIC_RELEASE);
     *(uint16_t *)(void *)(elem + 2 * bench_area.size) = idx; /* avail_event */
@@ -272,6 +274,9 @@ DEVICE static void answer_packed(void)
         if (first == NULL) {
             first = used;
             first_tag = tag;
+        } else if (bench_merge) {
+            first->len = used->len;
+            first_tag = (first_tag & ~0xffffu) | (tag & 0xffffu);
         } else {
             __atomic_store_n(&used->tag, tag, __ATOMIC_RELEASE);
         }

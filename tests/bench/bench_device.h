@@ -12,12 +12,15 @@
 #define BENCH_EVENT    (UINT64_C(1) << 29)
 #define BENCH_VERSION1 (UINT64_C(1) << 32)
 #define BENCH_PACKED   (UINT64_C(1) << 34)
+#define BENCH_IN_ORDER (UINT64_C(1) << 35)
 
 /* What the device offers; set it before bench_transport(). */
 extern uint64_t bench_features;
 
 /* The queue that is answered, 0 or 1; set it before the driver's init. */
 extern uint32_t bench_queue;
+/* One used element for all of a batch, as IN_ORDER allows. */
+extern bool bench_merge;
 
 /* Where it is. */
 extern struct vdrv_queue_area bench_area;

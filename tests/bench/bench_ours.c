@@ -70,15 +70,21 @@ static void must(bool ok)
 static void *make(const struct bench_case *c)
 {
     static struct vdrv_queue q;
-    struct vdrv_queue_config cfg = {.vector = VDRV_NO_VECTOR,
-                                    .indirect = c->indirect ? 4 : 0,
-                                    .packed = &vdrv_queue_packed};
+    struct vdrv_queue_config cfg = {
+        .vector = VDRV_NO_VECTOR,
+        .indirect = c->indirect ? 4 : 0,
+        .packed =
+            c->in_order ? &vdrv_queue_packed_in_order : &vdrv_queue_packed,
+        .in_order = &vdrv_queue_split_in_order,
+    };
 
     vdrv_queue_fini(&q);
     free(work);
     bench_features = BENCH_VERSION1 | (c->packed ? BENCH_PACKED : 0) |
                      (c->event ? BENCH_EVENT : 0) |
-                     (c->indirect ? BENCH_INDIRECT : 0);
+                     (c->indirect ? BENCH_INDIRECT : 0) |
+                     (c->in_order ? BENCH_IN_ORDER : 0);
+    bench_merge = c->merged;
     bench_transport(&transport, 0, c->size);
     if (c->mapped)
         transport.hal = &bench_hal_mapped;

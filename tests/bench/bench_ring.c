@@ -8,7 +8,8 @@
  *     bench_ring count <requests> <case>...
  *
  * runs each case once.  A case is a ring's name as the rows of bench.py have
- * it: split.direct.seg1.b32, with .noevent, .mapped, .size64 or .linux after.
+ * it: split.direct.seg1.b32, with .noevent, .mapped, .in_order, .merged
+ * (in order, a used element a batch), .size64 or .linux after.
  *
  *     bench_ring time <requests> <rounds> <case>...
  *
@@ -61,6 +62,10 @@ static void parse_word(struct named *n, const char *word)
         n->c.event = false;
     else if (strcmp(word, "mapped") == 0)
         n->c.mapped = true;
+    else if (strcmp(word, "in_order") == 0)
+        n->c.in_order = true;
+    else if (strcmp(word, "merged") == 0)
+        n->c.in_order = n->c.merged = true;
     else if (strcmp(word, "linux") == 0)
         n->driver = &bench_linux;
     else if (sscanf(word, "seg%u", &n->c.segs) != 1 &&

@@ -13,7 +13,7 @@
 
 struct bench_case {
     unsigned segs, batch, size;
-    bool packed, indirect, event, mapped;
+    bool packed, indirect, event, mapped, in_order, merged;
 };
 
 /*

@@ -16,8 +16,8 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "house")]
 
 from counting import BENCH, fences, instructions, run  # noqa: E402
-from figures import (BATCHES, GATES, KINDS, MARGIN, SIZES,  # noqa: E402
-                     by_name)
+from figures import (BATCHES, GATES, IN_ORDER_GATES, KINDS,  # noqa: E402
+                     MARGIN, SIZES, by_name)
 from house import Tally, have  # noqa: E402
 
 
@@ -55,7 +55,7 @@ def main() -> int:
     if why:
         tally.skip("instructions of the ring", why)
         return tally.close()
-    gate = by_name(GATES)
+    gate = by_name(GATES) | IN_ORDER_GATES
     sizes = [f"{kind}.direct.seg1.b1.size{size}" for kind in KINDS
              for size in SIZES]
     ir = instructions("bench_ring", [*gate, *sizes])

@@ -4,7 +4,8 @@
  * network driver sends or receives as fast as it can, polling, 32 frames at a
  * time, as DPDK's testpmd does with its own driver.
  *
- *     bench_vhost_net <socket> <tx|rx> <milliseconds> [packed] [merge] [length]
+ *     bench_vhost_net <socket> <tx|rx> <milliseconds> [packed] [in_order]
+ *                     [merge] [length]
  *
  * prints "packets-per-second kicks-per-packet".
  */
@@ -30,6 +31,8 @@
 #define F_STATUS   (UINT64_C(1) << 16)
 #define F_MERGE    (UINT64_C(1) << 15)
 #define F_ANNOUNCE (UINT64_C(1) << 21)
+#define F_PACKED   (UINT64_C(1) << 34)
+#define F_IN_ORDER (UINT64_C(1) << 35)
 
 static struct vhost_user vhost;
 static struct vdrv_virtio_net nic;
@@ -119,7 +122,7 @@ static void post_all(void)
         nspare--;
 }
 
-static int open_card(bool packed)
+static int open_card(bool packed, bool in_order)
 {
     static uint64_t work[VDRV_VIRTIO_NET_WORK_SIZE(1, 1024, 16) / 8 + 1];
     struct vdrv_virtio_net_config cfg = {
@@ -128,7 +131,10 @@ static int open_card(bool packed)
         .queue_size = 1024,
         .mac = {2, 'v', 'd', 'r', 'v', 1},
         .rx_headroom = 1,
-        .packed = packed ? &vdrv_queue_packed : NULL,
+        .packed =
+            packed ? in_order ? &vdrv_queue_packed_in_order : &vdrv_queue_packed
+                   : NULL,
+        .in_order = in_order ? &vdrv_queue_split_in_order : NULL,
     };
 
     return vdrv_virtio_net_init(&nic, &vhost.transport, &cfg);
@@ -136,7 +142,7 @@ static int open_card(bool packed)
 
 int main(int argc, char **argv)
 {
-    bool packed = false, merge = false, tx;
+    bool packed = false, merge = false, in_order = false, tx;
     double start, now, limit;
     int err;
 
@@ -146,6 +152,7 @@ int main(int argc, char **argv)
     limit = atof(argv[3]) / 1000;
     for (int i = 4; i < argc; i++) {
         packed = packed || strcmp(argv[i], "packed") == 0;
+        in_order = in_order || strcmp(argv[i], "in_order") == 0;
         merge = merge || strcmp(argv[i], "merge") == 0;
         if (atoi(argv[i]) >= 14)
             length = (uint32_t)atoi(argv[i]);
@@ -154,12 +161,16 @@ int main(int argc, char **argv)
                         16u << 20) != 0)
         return 1;
     vhost.queues = 2;
-    vhost.features &=
-        ~(F_CTRL_VQ | F_MQ | F_MTU | F_MAC | F_STATUS | F_ANNOUNCE |
-          (packed ? 0 : UINT64_C(1) << 34) | (merge ? 0 : F_MERGE));
-    err = open_card(packed);
+    vhost.features &= ~(F_CTRL_VQ | F_MQ | F_MTU | F_MAC | F_STATUS |
+                        F_ANNOUNCE | (packed ? 0 : F_PACKED) |
+                        (in_order ? 0 : F_IN_ORDER) | (merge ? 0 : F_MERGE));
+    err = open_card(packed, in_order);
     if (err != VDRV_OK)
         fail("init", err);
+    if ((vhost.transport.features[0] & (F_PACKED | F_IN_ORDER | F_MERGE)) !=
+        ((packed ? F_PACKED : 0) | (in_order ? F_IN_ORDER : 0) |
+         (merge ? F_MERGE : 0)))
+        fail("not the mode that was asked for", VDRV_ERR_UNSUPPORTED);
     make_buffers();
     if (!tx)
         post_all();

@@ -48,6 +48,15 @@ GATES = {
     ("packed", "indirect", 1): (180, 211, 229),
     ("packed", "indirect", 32): (98, 130, 148),
 }
+# In order, with a used element for each request, and with one for the batch.
+IN_ORDER_GATES = {
+    f"{kind}.direct.seg{segs}.b32.{how}": limit
+    for kind, how, limits in (
+        ("split", "in_order", (93, 115, 139)),
+        ("split", "merged", (95, 117, 141)),
+        ("packed", "in_order", (97, 115, 136)),
+        ("packed", "merged", (94, 112, 133)))
+    for segs, limit in zip(SEGS, limits)}
 
 
 def by_name(table: dict) -> dict[str, float]:

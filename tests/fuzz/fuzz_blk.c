@@ -32,21 +32,52 @@ static const uint8_t config[] = {
     [24] = 3, /* physical block exponent */
     [32] = 1, /* writeback */
     [34] = 2, /* queues */
-    [36] = 32, [40] = 1,  [44] = 1, [48] = 32, [52] = 1,
-    [56] = 1,  [60] = 32, [64] = 1, [68] = 1,  [72] = 0,
+    [36] = 32, [40] = 1, [44] = 1, [48] = 32, [52] = 1, [56] = 1,
+    [60] = 32, [64] = 1, [68] = 1, [72] = 16, /* sectors of a zone */
+    [76] = 4,  [80] = 4, [84] = 8,            /* open, active, append */
+    [89] = 2,                                 /* write granularity 512 */
+    [92] = 2,                                 /* host-aware */
 };
+
+static void put_sectors(struct fuzz_chain *c, uint32_t off, uint64_t v)
+{
+    uint8_t p[8];
+
+    for (uint32_t i = 0; i < 8; i++)
+        p[i] = (uint8_t)(v >> 8 * i);
+    fuzz_put(c, off, p, 8);
+}
+
+/* 5.2.6: one zone, empty; or where the data went. */
+static void answer_zones(struct fuzz_chain *c, uint32_t type, uint64_t sector)
+{
+    const uint8_t zone[2] = {2, 1};
+
+    if (type == 15 && c->in >= 9) {
+        put_sectors(c, c->in - 9, sector);
+    } else if (type == 16 && c->in >= 129) {
+        put_sectors(c, 0, 1);
+        put_sectors(c, 64, 16);
+        put_sectors(c, 72, sector & ~UINT64_C(15));
+        put_sectors(c, 80, sector & ~UINT64_C(15));
+        fuzz_put(c, 88, zone, 2);
+    }
+}
 
 /* Header, data, status (5.2.6). */
 static uint32_t answer(struct fuzz_machine *m, uint32_t queue,
                        struct fuzz_chain *c)
 {
     const uint8_t ok = 0;
+    uint8_t head[16];
 
     (void)m;
     (void)queue;
     if (c->in == 0)
         return 0;
+    fuzz_get(c, 0, head, sizeof(head));
     fuzz_fill(c, 0, DATA, c->in - 1);
+    answer_zones(c, head[0], head[8] | (uint64_t)head[9] << 8);
     fuzz_put(c, c->in - 1, &ok, 1);
     return c->in;
 }
@@ -71,6 +102,9 @@ static int init(struct fuzz_machine *m, struct vdrv_transport *t)
         .timeout_us = 400000,
         .no_indirect = how >> 2 & 1u,
         .no_event_idx = how >> 3 & 1u,
+        .zones = (how & 16u) != 0 ? &vdrv_virtio_blk_zones : NULL,
+        .queue_reset = how >> 5 & 1u,
+        .suspend = how >> 6 & 1u,
     };
 
     machine = m;
@@ -118,6 +152,8 @@ static void submit(struct fuzz_machine *m)
     if (r->out)
         return;
     fill(m, r);
+    if ((r->req.block & 1u) != 0 && m->hal.now_us != NULL)
+        r->req.timeout_us = 1u << fuzz_pick(&m->in, 20);
     r->out = true;
     err = vdrv_block_submit(&blk.block, &r->req);
     if (err != VDRV_OK)
@@ -168,12 +204,106 @@ static void blocking(struct fuzz_machine *m, uint32_t op)
     FUZZ_CHECK(err <= 0);
 }
 
+/* What the device may still write is let go of, and its address with it. */
+static void forget(struct fuzz_machine *m, struct request *r, bool stuck)
+{
+    r->out = false;
+    if (!stuck) {
+        FUZZ_CHECK(!fuzz_owned(m, r->mem, BYTES));
+        return;
+    }
+    fuzz_orphan(m, r->mem);
+    r->mem = malloc(BYTES);
+}
+
+/* The kernel dies: nobody will hear of what was pending.  Mappings are not
+   undone then, so only where there are none. */
+static void panic(struct fuzz_machine *m)
+{
+    int err;
+
+    if (!m->direct || m->norphans + REQS > 200)
+        return;
+    err = vdrv_block_panic(&blk.block);
+    FUZZ_CHECK(err <= 0);
+    for (uint32_t i = 0; i < REQS; i++) {
+        if (reqs[i].out)
+            forget(m, &reqs[i], err == VDRV_ERR_STUCK);
+    }
+}
+
+static void zones(struct fuzz_machine *m)
+{
+    const uint64_t block = (uint64_t)fuzz_pick(&m->in, 8) * 8u;
+    static struct vdrv_block_zone zone[4];
+    static uint8_t report[VDRV_BLOCK_ZONE_REPORT_SIZE(4)];
+    uint64_t at = block;
+    int n = 0, err = VDRV_OK;
+
+    switch (fuzz_pick(&m->in, 8)) {
+    case 0:
+        err = vdrv_block_zone_append(&blk.block, block, mem, 512, &at);
+        FUZZ_CHECK(err != VDRV_OK ||
+                   (at >= block && at - block < blk.caps.zone_blocks));
+        break;
+    case 1:
+        err = vdrv_block_zone_open(&blk.block, block);
+        break;
+    case 2:
+        err = vdrv_block_zone_reset_all(&blk.block);
+        break;
+    default:
+        n = vdrv_block_zone_report(&blk.block, block, report, sizeof(report),
+                                   zone, 4);
+        err = n < 0 ? n : VDRV_OK;
+        FUZZ_CHECK(n <= 4);
+        break;
+    }
+    FUZZ_CHECK(err <= 0);
+    for (int i = 0; i < n; i++)
+        FUZZ_CHECK(zone[i].capacity <= blk.caps.zone_blocks &&
+                   zone[i].start % blk.caps.zone_blocks == 0);
+    if (err != VDRV_ERR_STUCK)
+        return;
+    fuzz_orphan(m, mem);
+    mem = malloc(4096);
+    memset(mem, 0, 4096);
+}
+
+static void op_life(struct fuzz_machine *m, uint32_t op)
+{
+    int err = VDRV_OK;
+
+    switch (op) {
+    case 16:
+        zones(m);
+        break;
+    case 17:
+        panic(m);
+        break;
+    case 18:
+        err = vdrv_suspend(&blk.block.dev);
+        break;
+    case 19:
+        err = vdrv_resume(&blk.block.dev);
+        break;
+    case 20:
+        err = vdrv_reset_queue(&blk.block.dev, fuzz_pick(&m->in, 2));
+        break;
+    default:
+        submit(m);
+        break;
+    }
+    FUZZ_CHECK(err <= 0);
+}
+
 static void op_blk(struct fuzz_machine *m, uint32_t op)
 {
     struct vdrv_block_caps caps;
     static char id[VDRV_BLOCK_ID_SIZE]; /* outlives a call that is STUCK */
 
-    switch (op % 16) {
+    op %= 24;
+    switch (op) {
     case 5:
         (void)vdrv_block_kick(&blk.block, fuzz_pick(&m->in, 2));
         break;
@@ -195,8 +325,10 @@ static void op_blk(struct fuzz_machine *m, uint32_t op)
         execute(m);
         break;
     default:
-        if (op % 16 < 5)
-            blocking(m, op % 16);
+        if (op < 5)
+            blocking(m, op);
+        else if (op >= 16)
+            op_life(m, op);
         else
             submit(m);
         break;
@@ -249,8 +381,8 @@ static void all_done(struct fuzz_machine *m)
 const struct fuzz_driver fuzz_blk = {
     .type = VDRV_VIRTIO_BLK_ID,
     /* SIZE_MAX SEG_MAX BLK_SIZE FLUSH TOPOLOGY CONFIG_WCE MQ DISCARD
-       WRITE_ZEROES LIFETIME SECURE_ERASE */
-    .offered = FUZZ_RING_BITS | 0x1fe46u,
+       WRITE_ZEROES LIFETIME SECURE_ERASE ZONED RING_RESET SUSPEND */
+    .offered = FUZZ_RING_BITS | 0x3fe46u | FUZZ_BIT(40) | FUZZ_BIT(43),
     .config = config,
     .config_size = sizeof(config),
     .answer = answer,

@@ -283,6 +283,7 @@ static void set_hal(struct fuzz_machine *m, uint8_t flags)
     if (m->direct) {
         m->hal.direct_size = UINT64_MAX;
         m->hal.direct_offset = DIRECT_OFFSET;
+        m->hal.direct_platform = 1; /* the refusal needs no fuzzing */
     } else {
         m->hal.dma_map = map;
         m->hal.dma_unmap = unmap;

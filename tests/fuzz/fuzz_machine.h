@@ -230,8 +230,10 @@ extern const struct fuzz_harness fuzz_harnesses[];
 extern const size_t fuzz_count;
 
 void fuzz_run_ring(const uint8_t *data, size_t size);
+void fuzz_run_rings(const uint8_t *data, size_t size);
 void fuzz_run_mmio(const uint8_t *data, size_t size);
 void fuzz_run_pci(const uint8_t *data, size_t size);
+void fuzz_run_bus(const uint8_t *data, size_t size);
 void fuzz_run_config(const uint8_t *data, size_t size);
 void fuzz_run_blk(const uint8_t *data, size_t size);
 void fuzz_run_net_rx(const uint8_t *data, size_t size);
@@ -245,6 +247,9 @@ void fuzz_run_session(const uint8_t *data, size_t size);
 
 /* A header that is all good, then ops 0 to 255 with zeros behind each. */
 void fuzz_seed_ops(fuzz_emit *emit, void *ctx);
+void fuzz_seed_rings(fuzz_emit *emit, void *ctx);
+void fuzz_seed_bus(fuzz_emit *emit, void *ctx);
+void fuzz_seed_blk(fuzz_emit *emit, void *ctx);
 void fuzz_seed_edid(fuzz_emit *emit, void *ctx);
 void fuzz_seed_fdt(fuzz_emit *emit, void *ctx);
 void fuzz_seed_cmdline(fuzz_emit *emit, void *ctx);

@@ -22,6 +22,7 @@ enum reg {
     REG_QUEUE_MAX,
     REG_QUEUE_VECTOR,
     REG_QUEUE_READY,
+    REG_QUEUE_RESET,
     REG_QUEUE_OFF,
     REG_QUEUES,
     REG_VECTOR,
@@ -50,7 +51,7 @@ static const struct {
     {0x060, REG_ISR},         {0x064, REG_ACK},        {0x070, REG_STATUS},
     {0x080, REG_DESC},        {0x084, REG_DESC_HIGH},  {0x090, REG_DRIVER},
     {0x094, REG_DRIVER_HIGH}, {0x0a0, REG_DEVICE},     {0x0a4, REG_DEVICE_HIGH},
-    {0x0fc, REG_GENERATION},
+    {0x0c0, REG_QUEUE_RESET}, {0x0fc, REG_GENERATION},
 };
 
 static const struct {
@@ -63,7 +64,7 @@ static const struct {
     {0x18, REG_QUEUE_MAX},   {0x1a, REG_QUEUE_VECTOR}, {0x1c, REG_QUEUE_READY},
     {0x1e, REG_QUEUE_OFF},   {0x20, REG_DESC},         {0x24, REG_DESC_HIGH},
     {0x28, REG_DRIVER},      {0x2c, REG_DRIVER_HIGH},  {0x30, REG_DEVICE},
-    {0x34, REG_DEVICE_HIGH},
+    {0x34, REG_DEVICE_HIGH}, {0x3a, REG_QUEUE_RESET},
 };
 
 /* Where the structures are in the BAR. */
@@ -147,6 +148,8 @@ static uint32_t queue_read(struct fuzz_machine *m, enum reg reg)
         return q->ready;
     if (reg == REG_QUEUE_VECTOR)
         return q->vector;
+    if (reg == REG_QUEUE_RESET)
+        return m->stuck;
     return m->queue_sel; /* REG_QUEUE_OFF */
 }
 
@@ -176,6 +179,7 @@ static uint32_t reg_get(struct fuzz_machine *m, enum reg reg)
         return m->isr;
     case REG_QUEUE_MAX:
     case REG_QUEUE_READY:
+    case REG_QUEUE_RESET:
     case REG_QUEUE_VECTOR:
     case REG_QUEUE_OFF:
         return queue_read(m, reg);
@@ -190,6 +194,15 @@ static void half(uint64_t *v, bool high, uint32_t value)
         *v = (*v & UINT32_MAX) | (uint64_t)value << 32;
     else
         *v = (*v & ~(uint64_t)UINT32_MAX) | value;
+}
+
+/* 2.6.1: it touches nothing of that queue any more. */
+static void queue_forget(struct fuzz_machine *m)
+{
+    struct fuzz_queue *q = selected(m);
+
+    if (q != NULL)
+        memset(q, 0, offsetof(struct fuzz_queue, chain));
 }
 
 static void queue_write(struct fuzz_machine *m, enum reg reg, uint32_t value)
@@ -212,9 +225,13 @@ static void queue_write(struct fuzz_machine *m, enum reg reg, uint32_t value)
         half(&q->device, reg == REG_DEVICE_HIGH, value);
 }
 
+/* 3.4: SUSPEND takes DRIVER_OK away, and the other way round. */
 static void write_status(struct fuzz_machine *m, uint32_t value)
 {
-    if (value != 0)
+    if (value != 0 && (m->accepted & FUZZ_BIT(43)) != 0 && !m->stuck &&
+        (value & 0x14u) == 0x14u)
+        m->status = value & ~((m->status & 0x10u) != 0 ? 0x10u : 4u);
+    else if (value != 0)
         m->status = value;
     else if (!m->stuck)
         fuzz__reset(m);
@@ -241,6 +258,10 @@ static void reg_put(struct fuzz_machine *m, enum reg reg, uint32_t value)
         break;
     case REG_ACK:
         m->isr &= ~value;
+        break;
+    case REG_QUEUE_RESET:
+        if (value == 1 && !m->stuck)
+            queue_forget(m);
         break;
     case REG_QUEUE_SIZE:
     case REG_QUEUE_MAX:
@@ -272,11 +293,10 @@ static uint32_t config_read(const struct fuzz_machine *m, uint64_t at,
 }
 
 static uint32_t true_read(struct fuzz_machine *m, uint64_t addr, uint32_t width,
-                          bool *status)
+                          enum reg *reg)
 {
     const uint64_t at = addr - (m->is_pci ? FUZZ_BAR_PHYS : FUZZ_MMIO_PHYS);
     const uint64_t config = m->is_pci ? AT_CONFIG : 0x100u;
-    enum reg reg;
     uint32_t v;
 
     if (m->is_pci && at >= AT_ISR && at < AT_CONFIG) {
@@ -286,22 +306,23 @@ static uint32_t true_read(struct fuzz_machine *m, uint64_t addr, uint32_t width,
     }
     if (at >= config && at < config + FUZZ_CONFIG)
         return config_read(m, at - config, width);
-    reg = find(m, at);
-    *status = reg == REG_STATUS;
-    return reg_get(m, reg);
+    *reg = find(m, at);
+    return reg_get(m, *reg);
 }
 
 uint32_t fuzz__read(struct fuzz_machine *m, uint64_t addr, uint32_t width)
 {
-    bool status = false;
-    uint32_t v = true_read(m, addr, width, &status);
+    enum reg reg = REG_NONE;
+    uint32_t v = true_read(m, addr, width, &reg);
 
     v = m->gone ? UINT32_MAX : fuzz__lie(m, v) & all_ones(width);
     if (m->gone)
         v = all_ones(width);
     /* What says that it was reset, or is gone, touches nothing any more. */
-    if (status && ((v & 0xffu) == 0 || (v & 0xffu) == 0xffu))
+    if (reg == REG_STATUS && ((v & 0xffu) == 0 || (v & 0xffu) == 0xffu))
         fuzz__reset(m);
+    else if (reg == REG_QUEUE_READY && v == 0)
+        queue_forget(m);
     return v;
 }
 
@@ -318,7 +339,9 @@ void fuzz__write(struct fuzz_machine *m, uint64_t addr, uint32_t width,
             m->config[at - config + i] = (uint8_t)(value >> 8 * i);
         return;
     }
-    reg_put(m, find(m, at), value);
+    /* A byte is meant for the configuration, wherever a lie has put that. */
+    if (width > 1 || find(m, at) == REG_STATUS)
+        reg_put(m, find(m, at), value);
 }
 
 /* ---- PCI configuration space ---------------------------------------------- */

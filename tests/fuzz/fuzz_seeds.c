@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Each operation with good answers, on both transports, both ways of DMA. */
-void fuzz_seed_ops(fuzz_emit *emit, void *ctx)
+static void seed_how(fuzz_emit *emit, void *ctx, uint8_t how)
 {
     static const uint8_t flags[] = {0, FUZZ_F_PCI, FUZZ_F_MAP,
                                     FUZZ_F_PCI | FUZZ_F_MAP | FUZZ_F_WAIT};
@@ -15,6 +15,7 @@ void fuzz_seed_ops(fuzz_emit *emit, void *ctx)
         for (uint8_t first = 0; first < 48; first += 24) {
             memset(data, 0, sizeof(data));
             data[0] = flags[i];
+            data[FUZZ_HEAD] = how;
             for (uint8_t k = 0; k < 24; k++) {
                 data[FUZZ_HEAD + 2 + 6 * k] = (uint8_t)(first + k);
                 data[FUZZ_HEAD + 2 + 6 * k + 1] = (uint8_t)(k % 4);
@@ -22,6 +23,18 @@ void fuzz_seed_ops(fuzz_emit *emit, void *ctx)
             emit(ctx, data, sizeof(data));
         }
     }
+}
+
+void fuzz_seed_ops(fuzz_emit *emit, void *ctx)
+{
+    seed_how(emit, ctx, 0);
+}
+
+/* With zones, the reset of a queue, and suspend. */
+void fuzz_seed_blk(fuzz_emit *emit, void *ctx)
+{
+    seed_how(emit, ctx, 0);
+    seed_how(emit, ctx, 0x70);
 }
 
 /* ARP for the host, then an echo request, then a SYN for port 80. */
@@ -62,10 +75,12 @@ void fuzz_seed_frames(fuzz_emit *emit, void *ctx)
 
 const struct fuzz_harness fuzz_harnesses[] = {
     {"ring", fuzz_run_ring, fuzz_seed_ops, 512},
+    {"rings", fuzz_run_rings, fuzz_seed_rings, 1024},
     {"mmio", fuzz_run_mmio, fuzz_seed_ops, 256},
     {"pci", fuzz_run_pci, fuzz_seed_ops, 256},
+    {"bus", fuzz_run_bus, fuzz_seed_bus, 1024},
     {"config", fuzz_run_config, fuzz_seed_ops, 256},
-    {"blk", fuzz_run_blk, fuzz_seed_ops, 512},
+    {"blk", fuzz_run_blk, fuzz_seed_blk, 512},
     {"net_rx", fuzz_run_net_rx, fuzz_seed_ops, 512},
     {"net_tx", fuzz_run_net_tx, fuzz_seed_ops, 512},
     {"gpu", fuzz_run_gpu, fuzz_seed_ops, 512},

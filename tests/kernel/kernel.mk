@@ -21,10 +21,11 @@ $(error ARCH is $(ARCH), but there is a demo for $(KERNEL_ARCHES) only)
 endif
 endif
 
-KERNEL_PROGRAMS += hello lines screens pair demo
+KERNEL_PROGRAMS += hello lines screens pair cut demo
 KERNEL_SRCS_hello := $(KERNEL_DIR)/hello.c
 KERNEL_SRCS_lines := $(KERNEL_DIR)/lines.c
 KERNEL_SRCS_screens := $(KERNEL_DIR)/screens.c
+KERNEL_SRCS_cut := $(KERNEL_DIR)/cut.c
 KERNEL_SRCS_pair := $(addprefix $(KERNEL_DIR)/,pair.c pattern.c)
 KERNEL_SRCS_demo := $(addprefix $(KERNEL_DIR)/,demo.c demo_bus.c demo_disk.c \
 	demo_net.c demo_screen.c demo_kernel.c pattern.c picture.c responder.c)

@@ -47,7 +47,7 @@ int vdrv__queue_protocol(struct vdrv_queue *vq, const char *rule)
     return VDRV_ERR_PROTOCOL;
 }
 
-int vdrv__queue_refuse(const struct vdrv_queue *vq, uint64_t n)
+int vdrv__queue_refuse(struct vdrv_queue *vq, uint64_t n)
 {
     (void)vq;
     (void)n;

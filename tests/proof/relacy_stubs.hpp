@@ -29,7 +29,7 @@ int vdrv__queue_protocol(struct vdrv_queue *, const char *)
     return VDRV_ERR_PROTOCOL;
 }
 
-int vdrv__queue_refuse(const struct vdrv_queue *, uint64_t)
+int vdrv__queue_refuse(struct vdrv_queue *, uint64_t)
 {
     return VDRV_ERR_AGAIN;
 }

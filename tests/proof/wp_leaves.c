@@ -31,14 +31,24 @@ static bool in_window(const struct vdrv_hal *hal, const void *ptr,
 */
 static size_t split_layout(uint32_t size, size_t part[3]);
 
-/* Each refusal has its reason, and none is a success. */
 /*@ requires \valid_read(q);
     assigns \nothing;
+*/
+uint32_t vdrv_queue_outstanding(const struct vdrv_queue *q);
+
+/*@ requires \valid(q);
+    assigns q->stats.most;
+*/
+static void note_most(struct vdrv_queue *q);
+
+/* Each refusal has its reason, and none is a success. */
+/*@ requires \valid(q);
+    assigns q->stats.full, q->stats.most;
     ensures nsegs == 0 ==> \result == -2;
     ensures nsegs > q->max_chain && nsegs != 0 ==> \result == -13;
     ensures 0 < nsegs <= q->max_chain ==> \result == -1;
 */
-int vdrv__queue_refuse(const struct vdrv_queue *q, uint64_t nsegs);
+int vdrv__queue_refuse(struct vdrv_queue *q, uint64_t nsegs);
 
 /* Never more chains at once than the ring has entries. */
 /*@ requires \valid_read(q);

@@ -58,6 +58,8 @@ struct queue_opts {
     uint32_t indirect; /* entries of a table; 0: 4 */
     uint32_t max_chain;
     uint64_t offer, want; /* more features */
+    bool platform;        /* the window holds behind ACCESS_PLATFORM, too */
+    int begin;            /* what vdrv_transport_begin() has to answer */
 };
 
 struct queue_rig {
@@ -93,6 +95,7 @@ static inline void rig_begin(struct queue_rig *g, const struct way *w,
     mc.mode = w->mode;
     memset(g, 0, sizeof(*g));
     fake_init(&g->f, &mc);
+    g->f.hal.direct_platform = o->platform;
     fake_dev_init(&g->dev, &g->f, &rig_ops, 42, "ring");
     fake_dev_offer(&g->dev, FAKE_F_INDIRECT_DESC, w->indirect);
     fake_dev_offer(&g->dev, FAKE_F_EVENT_IDX, w->event);
@@ -108,7 +111,7 @@ static inline void rig_begin(struct queue_rig *g, const struct way *w,
     g->wanted[0] = BIT64(32) | BIT64(28) | BIT64(29) | o->want |
                    (w->packed ? BIT64(34) : 0) | (w->in_order ? BIT64(35) : 0);
     CHECK_EQ(vdrv_transport_begin(g->t, g->wanted, g->required, NULL, 0),
-             VDRV_OK);
+             o->begin);
     if (w->packed)
         g->cfg.packed =
             w->in_order ? &vdrv_queue_packed_in_order : &vdrv_queue_packed;

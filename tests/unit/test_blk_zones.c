@@ -575,6 +575,14 @@ static void test_secure_erase(void)
              VDRV_ERR_INVALID);
     CHECK_EQ(g.dev.requests[FAKE_BLK_SECURE_ERASE], 3);
     disk_down(&g);
+    /* An alignment of its own that no end of a zone has. */
+    disk_machine(&g, &o);
+    fake_put32(g.dev.dev.config + 68, 7);
+    CHECK_EQ(disk_probe(&g), VDRV_OK);
+    CHECK_EQ(disk_init(&g), VDRV_OK);
+    CHECK_EQ(vdrv_block_secure_erase(g.blk, 2 * ZONE, ZONE),
+             VDRV_ERR_UNSUPPORTED);
+    disk_down(&g);
     o.disk.range_max = ZONE - 1; /* less than one zone */
     if (!up(&g, &o))
         return;

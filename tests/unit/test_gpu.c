@@ -145,6 +145,8 @@ static void test_features(void)
     g.cfg.require_platform = 1;
     CHECK_EQ(init(), VDRV_ERR_UNSUPPORTED);
     fake_dev_offer(&g.dev.dev, FAKE_F_ACCESS_PLATFORM, true);
+    CHECK_EQ(init(), VDRV_ERR_UNSUPPORTED); /* and nobody to map */
+    g.f.hal.direct_platform = 1;
     CHECK_EQ(init(), VDRV_OK);
     down();
 }

@@ -309,6 +309,7 @@ static void fault_F25b_all_features(void)
 
         disk_machine(&g, &o);
         g.dev.dev.offered[0] = g.dev.dev.offered[1] = UINT64_MAX;
+        g.f.hal.direct_platform = 1;
         g.dev.cfg.features = UINT64_MAX;
         fake_put32(g.dev.dev.config + FAKE_BLK_CFG_SIZE_MAX, 65536);
         g.dev.cfg.read_only = true;
@@ -369,9 +370,12 @@ static void fault_F25b_random_features(void)
         g.dev.dev.offered[0] |= BIT64(32);
         g.dev.dev.offered[0] &= ~BIT64(FAKE_BLK_F_SIZE_MAX);
         g.dev.cfg.read_only = fake_dev_offers(&g.dev.dev, FAKE_BLK_F_RO);
+        g.f.hal.direct_platform = i & 1;
         CHECK_EQ(disk_probe(&g), VDRV_OK);
         err = disk_init(&g);
-        CHECK_EQ(err, VDRV_OK);
+        CHECK_EQ(err, (i & 1) == 0 && fake_dev_offers(&g.dev.dev, 33)
+                          ? VDRV_ERR_UNSUPPORTED
+                          : VDRV_OK);
         ok += err == VDRV_OK;
         if (err == VDRV_OK && !g.dev.cfg.read_only)
             disk_works(&g);

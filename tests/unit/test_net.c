@@ -60,6 +60,7 @@ static void accepts_only_what_it_does(void)
     rig_machine(g, &o);
     g->dev.dev.offered[0] = ~0ull & ~(1ull << FAKE_F_RING_PACKED);
     g->dev.dev.offered[1] = ~0ull;
+    g->f.hal.direct_platform = 1;
     CHECK_EQ(rig_init(g, &o), VDRV_OK);
     CHECK_EQ(g->dev.dev.accepted[0], may);
     CHECK_EQ(g->dev.dev.accepted[1], 0);
@@ -1516,6 +1517,33 @@ static void pool_systems(void)
     pool_system(&(struct opts){.cfg.no_indirect = 1, .cfg.rx_headroom = 1});
 }
 
+/* A queue that was reset has its pool's buffers again, as a started one has:
+   nobody would receive, and so be asked for them, otherwise. */
+static void pool_after_queue_reset(void)
+{
+    static struct pools p;
+    struct opts o = {.cfg.queue_reset = 1};
+    struct vdrv_net_buf *b = NULL;
+    struct rig *g = malloc(sizeof(*g));
+    uint8_t bytes[100];
+
+    REQUIRE(g != NULL);
+    pool_make(&p, 0, POOL);
+    o.cfg.rx_pool[0] = &p.rx;
+    rig_machine(g, &o);
+    fake_dev_offer(&g->dev.dev, FAKE_F_RING_RESET, true);
+    REQUIRE(rig_init(g, &o) == VDRV_OK);
+    CHECK_EQ(vdrv_reset_queue(&g->net->dev, 0), VDRV_OK);
+    CHECK_EQ(fake_net_rx_room(&g->dev, 0), QUEUE);
+    fill(bytes, sizeof(bytes), 1);
+    CHECK(fake_net_receive(&g->dev, bytes, sizeof(bytes)));
+    CHECK_EQ(vdrv_net_receive(g->net, 0, &b), VDRV_OK);
+    vdrv_net_buf_release(b);
+    CHECK_EQ(vdrv_reset_queue(&g->net->dev, 1), VDRV_OK);
+    rig_down(g);
+    CHECK_EQ(vdrv_net_pool_free(&p.rx), POOL);
+}
+
 /* The transmit pool is empty, and then it is not. */
 static void pool_runs_dry(void)
 {
@@ -1833,6 +1861,7 @@ static const struct check_case cases[] = {
     {"pool_basics", pool_basics},
     {"pool_put_from_threads", pool_put_from_threads},
     {"pool_systems", pool_systems},
+    {"pool_after_queue_reset", pool_after_queue_reset},
     {"pool_runs_dry", pool_runs_dry},
     {"init_refusals", init_refusals},
     {"init_without_memory", init_without_memory},

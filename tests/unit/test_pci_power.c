@@ -126,6 +126,32 @@ static void not_from_a_blocking_call(void)
     pci_down(&g);
 }
 
+/* The BAR of the table may have got its address after the probe. */
+static void moved_before_attach(void)
+{
+    struct pci_rig g;
+    uint64_t before;
+
+    start_up(&g, FAKE_PCI_MODERN, 4);
+    CHECK_EQ(vdrv_virtio_blk_fini(&g.drv), VDRV_OK);
+    CHECK_EQ(vdrv_msix_detach(&g.msix, &g.pci), VDRV_OK);
+    before = fake_pci_bar_addr(&g.fn, 1);
+    fake_pci_write(&g.bus, PCI_RIG_FN, 4, 2, 0);
+    fake_pci_write(&g.bus, PCI_RIG_FN, 0x14, 4, (uint32_t)before + 0x100000);
+    fake_pci_write(&g.bus, PCI_RIG_FN, 4, 2, 6);
+    CHECK_EQ(vdrv_msix_attach(&g.msix, &g.pci, g.msg, 4), VDRV_OK);
+    CHECK_EQ(pci_init(&g), VDRV_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_EQ(vdrv_stop(&g.blk->dev), VDRV_OK);
+        if (i == 1)
+            fake_pci_power_loss(&g.fn);
+        CHECK_EQ(vdrv_start(&g.blk->dev), VDRV_OK);
+        CHECK_EQ(fake_pci_bar_addr(&g.fn, 1), before + 0x100000);
+        pci_works(&g);
+    }
+    pci_down(&g);
+}
+
 /* After a detach the table is nobody's. */
 static void vectors_given_back(void)
 {
@@ -175,6 +201,7 @@ static const struct check_case cases[] = {
     {"lost_while_running", lost_while_running},
     {"left_alone", left_alone},
     {"not_from_a_blocking_call", not_from_a_blocking_call},
+    {"moved_before_attach", moved_before_attach},
     {"vectors_given_back", vectors_given_back},
     {"not_the_same_any_more", not_the_same_any_more},
 };

@@ -904,14 +904,16 @@ static void fault_F84_bounce(void)
     }
 }
 
-/* With ACCESS_PLATFORM the platform's addresses, without it physical ones. */
+/* BASIC-51..53: with ACCESS_PLATFORM the platform's addresses, without it
+   physical ones. */
 static void fault_F85_access_platform(void)
 {
     FOR_WAYS(w)
     {
         for (int on = 0; on < 2; on++) {
             struct queue_opts o = {.offer = on ? BIT64(33) : 0,
-                                   .want = BIT64(33)};
+                                   .want = BIT64(33),
+                                   .platform = w->mode == FAKE_DIRECT};
             struct queue_rig g;
 
             rig_begin(&g, w, &o);
@@ -921,6 +923,61 @@ static void fault_F85_access_platform(void)
             CHECK_EQ(vdrv_transport_ready(g.t), VDRV_OK);
             CHECK_EQ(rig_add(&g, 1, 1, &g), VDRV_OK);
             rig_down(&g, 1);
+        }
+    }
+}
+
+/* Nobody to say what its addresses are: refused, and told nothing. */
+static void fault_F85_platform_without_hook(void)
+{
+    FOR_WAYS_IF(w, w->mode == FAKE_DIRECT)
+    {
+        struct queue_opts o = {.offer = BIT64(33),
+                               .want = BIT64(33),
+                               .begin = VDRV_ERR_UNSUPPORTED};
+        struct queue_rig g;
+
+        rig_begin(&g, w, &o);
+        CHECK(fake_log_contains(&g.f, "neither dma_map nor direct_platform"));
+        CHECK_EQ(g.dev.status & 0x8B, 0x83);
+        CHECK_EQ(g.dev.accepted[0], 0);
+        CHECK_EQ(g.t->claimed, 0);
+        rig_end(&g);
+    }
+}
+
+/*
+ * A window that says nothing about ACCESS_PLATFORM is for physical addresses:
+ * with it all goes through dma_map, and without it, or when the window holds
+ * for both, nothing of the window does.
+ */
+static void fault_F85_window_of_physical(void)
+{
+    FOR_WAYS_IF(w, w->mode == FAKE_MAPPED)
+    {
+        for (unsigned i = 0; i < 4; i++) {
+            const bool on = (i & 1) != 0, both = (i & 2) != 0;
+            const struct way windowed = {FAKE_WINDOW, w->indirect, w->event,
+                                         w->packed, w->in_order};
+            struct queue_opts o = {.offer = on ? BIT64(33) : 0,
+                                   .want = BIT64(33),
+                                   .platform = both};
+            struct queue_rig g;
+            struct vdrv_seg seg[2];
+            uint64_t dma;
+            uint8_t *p;
+
+            if (rig_up(&g, &windowed, &o))
+                return;
+            p = g.f.hal.dma_alloc(&g.f, 128, 64, UINT64_MAX, 0, &dma);
+            memset(p, 0, 128);
+            seg[0] = vdrv_seg_out(p, 64);
+            seg[1] = vdrv_seg_in(p + 64, 64);
+            CHECK_EQ(vdrv_queue_add(&g.q, seg, 1, 1, &g), VDRV_OK);
+            CHECK_EQ(g.f.maps_live, on && !both ? 2 : 0);
+            CHECK_EQ(rig_drain(&g), 1);
+            g.f.hal.dma_free(&g.f, p, dma, 128, 0);
+            rig_down(&g, 0);
         }
     }
 }
@@ -974,6 +1031,8 @@ static const struct check_case cases[] = {
     {"fault_F83_high_addresses", fault_F83_high_addresses},
     {"fault_F84_bounce", fault_F84_bounce},
     {"fault_F85_access_platform", fault_F85_access_platform},
+    {"fault_F85_platform_without_hook", fault_F85_platform_without_hook},
+    {"fault_F85_window_of_physical", fault_F85_window_of_physical},
 };
 
 CHECK_MAIN(cases)
