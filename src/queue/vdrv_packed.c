@@ -515,22 +515,23 @@ static uint32_t last_id(const struct vdrv_queue *q, uint32_t id)
     return id;
 }
 
-#if !defined(__OPTIMIZE_SIZE__)
-NOINLINE int reap_rest(struct vdrv_queue *q, struct vdrv_used *out,
-                       uint32_t max, uint32_t good);
-#else
-#define reap_rest(q, out, max, good) 0 /* all of it is general */
-#endif
+/* How many came back; and how many may yet, behind one that seems wrong. */
+struct reaped {
+    uint32_t n;
+    uint32_t left;
+    bool all;              /* none seems wrong */
+    struct vdrv_used *out; /* where those go */
+};
 
 /*
  * Never looks beyond what was published, so that no more buffers come back
  * than are out.  2.8.1: used is what has both bits as the wrap counter.  The
  * WRITE flag of a used descriptor (2.8.4) is not asked for: most devices leave
  * it out, and a length is believed where a part was writable.
- * `general`: knows of mappings, and of odd lengths that do no harm.
+ * `general`: it knows of mappings, and of odd lengths that do no harm.
  */
-ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
-                            uint32_t max, const bool general)
+ALWAYS_INLINE void reap_some(struct vdrv_queue *q, struct vdrv_used *out,
+                             uint32_t max, const bool general, struct reaped *r)
 {
     uint32_t pos = q->used_idx, n = (uint16_t)(q->published - pos), end;
     uint32_t free_at = q->free_at, want = q->used_tag;
@@ -576,26 +577,24 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     q->used_tag = want;
     q->used_idx = (uint16_t)pos;
     q->free_at = free_at;
-    if (unlikely(bad))
-        return general ? vdrv__queue_bad_used(q, n)
-                       : reap_rest(q, out, end - pos, n);
-    return (int)n;
+    r->n = n;
+    r->all = !bad;
+    r->left = end - pos;
+    r->out = out;
 }
 
 static int reap_mapped(struct vdrv_queue *q, struct vdrv_used *out,
                        uint32_t max)
 {
-    return reap_some(q, out, max, true);
+    struct reaped r;
+
+    reap_some(q, out, max, true, &r);
+    return likely(r.all) ? (int)r.n : vdrv__queue_bad_used(q, r.n);
 }
 
 #if defined(__OPTIMIZE_SIZE__)
 #define reap reap_mapped
 #else
-static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
-{
-    return reap_some(q, out, max, false);
-}
-
 /* From the first one that is not as most are, after `good` of them. */
 NOINLINE int reap_rest(struct vdrv_queue *q, struct vdrv_used *out,
                        uint32_t max, uint32_t good)
@@ -605,6 +604,14 @@ NOINLINE int reap_rest(struct vdrv_queue *q, struct vdrv_used *out,
     if (good == 0)
         return n;
     return n < 0 ? (int)good : n + (int)good;
+}
+
+static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
+{
+    struct reaped r;
+
+    reap_some(q, out, max, false, &r);
+    return likely(r.all) ? (int)r.n : reap_rest(q, r.out, r.left, r.n);
 }
 #endif
 

@@ -513,16 +513,25 @@ static void unmap_chain(struct vdrv_queue *q, uint32_t number)
         unmap_some(q, link_to(number), chain_count(chain));
 }
 
-#if !defined(__OPTIMIZE_SIZE__)
-NOINLINE int reap_rest(struct vdrv_queue *q, struct vdrv_used *out,
-                       uint32_t max, uint32_t good);
-#else
-#define reap_rest(q, out, max, good) 0 /* all of it is general */
-#endif
+/* How many came back; and how many may yet, behind one that seems wrong. */
+struct reaped {
+    uint32_t n;
+    uint32_t left;
+    bool all;              /* none seems wrong */
+    struct vdrv_used *out; /* where those go */
+};
 
-/* `general`: knows of mappings, and of odd lengths that do no harm. */
-ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
-                            uint32_t max, const bool general)
+static int beyond(struct vdrv_queue *q)
+{
+    return vdrv__queue_protocol(q, "used index beyond what was offered; queue");
+}
+
+/*
+ * False: the used index is beyond what was offered.  `general`: it knows of
+ * mappings, and of odd lengths that do no harm.
+ */
+ALWAYS_INLINE bool reap_some(struct vdrv_queue *q, struct vdrv_used *out,
+                             uint32_t max, const bool general, struct reaped *r)
 {
     const struct virtq_used *used = q->device;
     const uint16_t idx = shared_consume16(&used->idx); /* 2.7.14 */
@@ -531,8 +540,7 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     uint32_t link = q->free_at;
 
     if (unlikely(n > (uint16_t)(q->published - pos)))
-        return vdrv__queue_protocol(q, "used index beyond what was offered; "
-                                       "queue");
+        return false;
     vdrv__platform_consume(q->order_platform);
     n = n < max ? n : max;
     for (end = pos + n; pos != end; pos++, out++) {
@@ -560,26 +568,26 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     q->used_idx = (uint16_t)pos;
     q->free_at = link;
     q->nfree += chain_count(chains); /* they add up to no more than size */
-    if (unlikely(pos != end))
-        return general ? vdrv__queue_bad_used(q, n)
-                       : reap_rest(q, out, end - pos, n);
-    return (int)n;
+    r->n = n;
+    r->all = pos == end;
+    r->left = end - pos;
+    r->out = out;
+    return true;
 }
 
 static int reap_mapped(struct vdrv_queue *q, struct vdrv_used *out,
                        uint32_t max)
 {
-    return reap_some(q, out, max, true);
+    struct reaped r;
+
+    if (unlikely(!reap_some(q, out, max, true, &r)))
+        return beyond(q);
+    return likely(r.all) ? (int)r.n : vdrv__queue_bad_used(q, r.n);
 }
 
 #if defined(__OPTIMIZE_SIZE__)
 #define reap reap_mapped
 #else
-static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
-{
-    return reap_some(q, out, max, false);
-}
-
 /* From the first one that is not as most are, after `good` of them. */
 NOINLINE int reap_rest(struct vdrv_queue *q, struct vdrv_used *out,
                        uint32_t max, uint32_t good)
@@ -589,6 +597,15 @@ NOINLINE int reap_rest(struct vdrv_queue *q, struct vdrv_used *out,
     if (good == 0)
         return n;
     return n < 0 ? (int)good : n + (int)good;
+}
+
+static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
+{
+    struct reaped r;
+
+    if (unlikely(!reap_some(q, out, max, false, &r)))
+        return beyond(q);
+    return likely(r.all) ? (int)r.n : reap_rest(q, r.out, r.left, r.n);
 }
 #endif
 
