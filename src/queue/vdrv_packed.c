@@ -370,11 +370,11 @@ ALWAYS_INLINE int framed_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
         return in ? vdrv__queue_framed_in(q, seg, dma, cookie)
                   : vdrv__queue_framed_out(q, seg, dma, cookie);
     id = q->free_at;
-    tag = q->avail_tag;
+    tag = q->avail_tag | id;
     known(&d[0], dma, q->frame.head);
     d[1].tag = le32(tag + (TAG_NEXT | (in ? TAG_WRITE : 0)));
     known(&d[2], dma + q->frame.tail_at, q->frame.tail);
-    d[2].tag = le32((tag + TAG_WRITE) | id);
+    d[2].tag = le32(tag + TAG_WRITE);
     q->free_at = (uint32_t)q->slot[id].link;
     q->avail_at += bytes;
     return commit(q, d, id, tag | TAG_NEXT, framed_bytes(q, in, len) + 1,
@@ -533,13 +533,13 @@ struct reaped {
 ALWAYS_INLINE void reap_some(struct vdrv_queue *q, struct vdrv_used *out,
                              uint32_t max, const bool general, struct reaped *r)
 {
-    uint32_t pos = q->used_idx, n = (uint16_t)(q->published - pos), end;
+    uint32_t n = (uint16_t)(q->published - q->used_idx), left;
     uint32_t free_at = q->free_at, want = q->used_tag;
     ptrdiff_t at = q->used_at;
     bool bad = false;
 
     n = n < max ? n : max;
-    for (end = pos + n; pos != end; pos++, out++) {
+    for (left = n; left != 0; left--, out++) {
         const struct pvirtq_desc *d = desc_at(q, at);
         const uint32_t tag = shared_consume32(&d->tag); /* 2.8.21 */
         const size_t id = tag & TAG_ID;
@@ -572,14 +572,14 @@ ALWAYS_INLINE void reap_some(struct vdrv_queue *q, struct vdrv_used *out,
             want ^= TAG_WRAP;
         }
     }
-    n = (uint16_t)(pos - q->used_idx);
+    n -= left;
     q->used_at = (int32_t)at;
     q->used_tag = want;
-    q->used_idx = (uint16_t)pos;
+    q->used_idx = (uint16_t)(q->used_idx + n);
     q->free_at = free_at;
     r->n = n;
     r->all = !bad;
-    r->left = end - pos;
+    r->left = left;
     r->out = out;
 }
 

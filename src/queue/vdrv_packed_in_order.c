@@ -120,7 +120,7 @@ NOINLINE int reap_batches(struct vdrv_queue *q, struct vdrv_used *out,
 ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
                             uint32_t max, const bool mapped)
 {
-    uint32_t pos = q->used_idx, n = (uint16_t)(q->published - pos), end;
+    uint32_t n = (uint16_t)(q->published - q->used_idx), left, done;
     uint32_t want = q->used_tag, own = q->done_at, tag = 0, len = 0;
     struct vdrv_queue_slot *const slot = q->slot;
     struct vdrv_used *to = out;
@@ -130,7 +130,7 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     n = n < max ? n : max;
     if (unlikely(q->batch_left != 0))
         return reap_batches(q, out, 0, n, 0, 0);
-    for (end = pos + n; pos != end; pos++, to++) {
+    for (left = n; left != 0; left--, to++) {
         struct vdrv_queue_slot *s = &slot[own];
 
         if (!look(q, at, want, &tag, &len))
@@ -150,12 +150,13 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
             want ^= TAG_WRAP;
         }
     }
-    end = (uint16_t)(pos - q->used_idx);
+    done = n - left;
     q->used_at = (int32_t)at;
     q->used_tag = want;
-    q->used_idx = (uint16_t)pos;
+    q->used_idx = (uint16_t)(q->used_idx + done);
     q->done_at = own;
-    return likely(!several) ? (int)end : reap_batches(q, out, end, n, tag, len);
+    return likely(!several) ? (int)done
+                            : reap_batches(q, out, done, n, tag, len);
 }
 
 static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)

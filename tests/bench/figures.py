@@ -41,12 +41,12 @@ MARGIN = 1.0
 GATES = {
     ("split", "direct", 1): (156, 178, 202),
     ("split", "direct", 32): (96, 118, 142),
-    ("packed", "direct", 1): (173, 190, 212),
-    ("packed", "direct", 32): (97, 114, 136),
+    ("packed", "direct", 1): (169, 186, 208),
+    ("packed", "direct", 32): (96, 113, 135),
     ("split", "indirect", 1): (156, 179, 200),
     ("split", "indirect", 32): (96, 119, 140),
-    ("packed", "indirect", 1): (173, 204, 222),
-    ("packed", "indirect", 32): (97, 129, 147),
+    ("packed", "indirect", 1): (169, 200, 218),
+    ("packed", "indirect", 32): (96, 128, 146),
 }
 # In order, with a used element for each request, and with one for the batch.
 IN_ORDER_GATES = {
@@ -54,8 +54,8 @@ IN_ORDER_GATES = {
     for kind, how, limits in (
         ("split", "in_order", (93, 115, 139)),
         ("split", "merged", (95, 117, 141)),
-        ("packed", "in_order", (97, 115, 136)),
-        ("packed", "merged", (94, 112, 133)))
+        ("packed", "in_order", (96, 113, 135)),
+        ("packed", "merged", (94, 111, 133)))
     for segs, limit in zip(SEGS, limits)}
 
 

@@ -305,10 +305,15 @@ static void own(struct fake_queue *q, uint16_t slot, const uint8_t *d)
     q->packed->owned++;
 }
 
-/* The last descriptor of a list has the id: known when the list was seen. */
+/*
+ * The last descriptor of a list has the id: known when the list was seen.  No
+ * word of 2.8.8 asks for it in the others, but QEMU 7.2 takes that of the
+ * first, so a driver had better put it there, too.
+ */
 static bool find_id(struct fake_queue *q, uint16_t *id)
 {
     struct fake_packed_place p = q->packed->avail;
+    const uint16_t first = fake_get16(slot_at(q, p.slot) + 12);
 
     for (uint32_t n = q->packed->owned; n < q->size; n++) {
         const uint8_t *d = slot_at(q, p.slot);
@@ -318,7 +323,10 @@ static bool find_id(struct fake_queue *q, uint16_t *id)
             return broken(q, "PACKED-10", "wrap bits in a list", flags);
         if (!(flags & FAKE_DESC_NEXT)) {
             *id = fake_get16(d + 12);
-            return *id < q->size || broken(q, "RING", "buffer id", *id);
+            if (*id >= q->size)
+                return broken(q, "RING", "buffer id", *id);
+            return *id == first ||
+                   broken(q, "QEMU", "no buffer id in the first", first);
         }
         p = next_place(q, p);
     }

@@ -142,7 +142,7 @@ static int submit_record(uint32_t k)
         struct part *p = &parts[i];
 
         memset(p, 0, sizeof(*p));
-        p->seg = vdrv_seg_out(record + i * bytes, bytes);
+        p->seg = vdrv_seg_out(record + (size_t)i * bytes, bytes);
         p->req.op = VDRV_BLOCK_WRITE;
         p->req.segs = &p->seg;
         p->req.nsegs = 1;

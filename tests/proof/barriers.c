@@ -16,6 +16,10 @@ void before_reg_write(struct le16 *p, uint16_t v, volatile uint32_t *reg);
 uint16_t after_reg_read(const volatile uint32_t *reg, const uint16_t *p);
 void doorbell(struct le16 *p, uint16_t v, uintptr_t reg);
 uint16_t acknowledge(uintptr_t reg, const uint16_t *p);
+void platform_publish(struct le16 *a, uint16_t v, struct le16 *p);
+uint16_t platform_consume(const struct le16 *p, const struct le16 *a);
+void platform_fence(struct le16 *a, uint16_t v, const struct le16 *b,
+                    uint16_t *out);
 
 void publish16(struct le16 *p, uint16_t v)
 {
@@ -74,4 +78,31 @@ void doorbell(struct le16 *p, uint16_t v, uintptr_t reg)
 uint16_t acknowledge(uintptr_t reg, const uint16_t *p)
 {
     return vdrv__reg_read(&bare, VDRV_SPACE_MEMORY, reg, 4) != 0 ? *p : 0;
+}
+
+/* The rings' three with ORDER_PLATFORM: before the index or flags, */
+void platform_publish(struct le16 *a, uint16_t v, struct le16 *p)
+{
+    shared_store16(a, v);
+    vdrv__platform_publish(1);
+    shared_publish16(p, v);
+}
+
+/* after them, */
+uint16_t platform_consume(const struct le16 *p, const struct le16 *a)
+{
+    const uint16_t idx = shared_consume16(p);
+
+    vdrv__platform_consume(1);
+    return (uint16_t)(idx ^ shared_load16(a));
+}
+
+/* and where an event or flag is looked at next. */
+void platform_fence(struct le16 *a, uint16_t v, const struct le16 *b,
+                    uint16_t *out)
+{
+    shared_store16(a, v);
+    vdrv__full_fence();
+    vdrv__platform_fence(1);
+    *out = shared_load16(b);
 }

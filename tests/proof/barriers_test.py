@@ -38,6 +38,9 @@ ARM64 = {
     "full_fence": [r"strh .*", r"dmb ish", r"ldrh .*"],
     "before_reg_write": [r"strh .*", r"dmb oshst", r"str w.*"],
     "after_reg_read": [r"ldr w.*", r"dmb oshld", r"ldrh .*"],
+    "platform_publish": [r"strh .*", r"dmb oshst", r"stlrh .*"],
+    "platform_consume": [r"lda(p)?rh .*", r"dmb oshld", r"ldrh .*"],
+    "platform_fence": [r"strh .*", r"dmb ish", r"dmb osh", r"ldrh .*"],
 }
 ARM = {
     "publish16": [r"dmb ish", r"strh .*"],
@@ -47,6 +50,9 @@ ARM = {
     "full_fence": [r"strh .*", r"dmb ish", r"ldrh .*"],
     "before_reg_write": [r"strh .*", r"dmb oshst", r"str r.*"],
     "after_reg_read": [r"ldr r.*", r"dmb osh", r"ldrh.* .*"],
+    "platform_publish": [r"strh .*", r"dmb oshst", r"dmb ish", r"strh .*"],
+    "platform_consume": [r"ldrh .*", r"dmb ish", r"dmb osh", r"ldrh .*"],
+    "platform_fence": [r"strh .*", r"dmb ish", r"dmb osh", r"ldrh .*"],
 }
 # GCC 12 orders more than it must: "iorw,iorw", and "iorw,ow" before a release.
 FULL = r"fence( i?o?rw,i?o?rw)?"
@@ -109,8 +115,11 @@ TARGETS: list[tuple[str, list[str], dict[str, list[str]]]] = [
     ("arm v6-M clang", ["clang", "--target=thumbv6m-none-eabi"], M0),
     ("m68k gcc", ["m68k-linux-gnu-gcc"], M68K),
 ]
-# These two are the ones above, through the library's register accesses.
-SAME = {"doorbell": "before_reg_write", "acknowledge": "after_reg_read"}
+# The first two are the ones above, through the library's register accesses;
+# the others add something for ORDER_PLATFORM where an outer domain exists.
+SAME = {"doorbell": "before_reg_write", "acknowledge": "after_reg_read",
+        "platform_publish": "publish16", "platform_consume": "consume16",
+        "platform_fence": "full_fence"}
 
 
 def assembly(text: str) -> dict[str, list[str]]:
@@ -151,7 +160,7 @@ def findings(command: list[str], wanted: dict[str, list[str]]) -> list[str]:
     if code:
         return [text]
     made, found = assembly(text), []
-    wanted = wanted | {name: wanted[like] for name, like in SAME.items()}
+    wanted = {name: wanted[like] for name, like in SAME.items()} | wanted
     for name, patterns in wanted.items():
         body = made.get(name, [])
         if not accepts(body, patterns):

@@ -33,6 +33,8 @@ struct how {
     const char *bridge;
     int window;
     int vectors; /* a vector per queue, and one for the configuration */
+    int slow;    /* a few reads a second, and no more */
+    int trusted; /* with the reset of a queue */
 };
 
 struct disk;
@@ -102,11 +104,12 @@ static void fill_image(struct disk *d)
 
 static int start_machine(struct disk *d, const struct how *how)
 {
-    char more[128];
+    char more[256];
     struct qtest_setup setup = {
         .board = how->board,
         .device = "virtio-blk",
         .props = how->vectors ? "drive=d0,serial=oracle,num-queues=2,vectors=3"
+                 : how->slow  ? "drive=slow,serial=oracle"
                               : "drive=d0,serial=oracle",
         .more = more,
         .mode = how->mode,
@@ -115,8 +118,12 @@ static int start_machine(struct disk *d, const struct how *how)
         .window = how->window};
 
     snprintf(more, sizeof(more),
-             "-blockdev driver=file,node-name=d0,filename=%s,discard=unmap",
-             qtest_file_name(d->image));
+             "-blockdev driver=file,node-name=d0,filename=%s,discard=unmap%s",
+             qtest_file_name(d->image),
+             how->slow ? " -object throttle-group,id=few,x-iops-read=5"
+                         " -blockdev driver=throttle,node-name=slow,"
+                         "throttle-group=few,file=d0"
+                       : "");
     return qtest_start(&d->m, &setup);
 }
 
@@ -148,6 +155,7 @@ static int start_driver(struct disk *d, const struct how *how)
     cfg.vectors = how->vectors ? VECTORS : 0;
     cfg.queue_size = 128;
     cfg.packed = how->packed;
+    cfg.queue_reset = how->trusted != 0;
     d->work_size = vdrv_virtio_blk_work_size(d->t, &cfg);
     d->work = malloc(d->work_size);
     cfg.work = d->work;
@@ -636,6 +644,135 @@ static void needs_reset_on(uint32_t board, const struct vdrv_queue_kind *packed)
     close_disk(d);
 }
 
+/* ---- The reset of one queue ---------------------------------------------- */
+
+#define READS 6u /* at five a second, most of them wait */
+#define OLD   0xEE
+
+struct read {
+    struct vdrv_block_request req;
+    struct vdrv_seg seg;
+    uint8_t *data;
+};
+
+/* How many of the reads' buffers the device has written by now. */
+static uint32_t written(const struct read *r)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < READS; i++)
+        n += ((volatile const uint8_t *)r[i].data)[0] != OLD;
+    return n;
+}
+
+static uint32_t how_many(const struct read *r, int status)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < READS; i++)
+        n += r[i].req.status == status;
+    return n;
+}
+
+/* Reads that wait in the throttle while their queue is reset. */
+static void reads_begin(struct disk *d, struct read *r)
+{
+    memset(r, 0, sizeof(*r) * READS);
+    for (uint32_t i = 0; i < READS; i++) {
+        r[i].data = d->jobs[i].guest;
+        memset(r[i].data, OLD, 512);
+        d->file[512 * i] = (uint8_t)(OLD + 1 + i);
+        r[i].seg = vdrv_seg_in(r[i].data, 512);
+        r[i].req.op = VDRV_BLOCK_READ;
+        r[i].req.block = i;
+        r[i].req.segs = &r[i].seg;
+        r[i].req.nsegs = 1;
+        CHECK_EQ(vdrv_block_submit(d->blk, &r[i].req), VDRV_OK);
+    }
+    CHECK_EQ(vdrv_block_kick(d->blk, 0), 1);
+    CHECK_EQ(how_many(r, VDRV_PENDING), READS);
+}
+
+/* Two seconds and more are enough for all of them. */
+static void reads_wait(struct disk *d, const struct read *r)
+{
+    const uint64_t until = qtest_now() + 4000000;
+
+    while (qtest_now() < until &&
+           (written(r) < READS || how_many(r, VDRV_PENDING) > 0)) {
+        (void)vdrv_poll(&d->blk->dev, 0, 0);
+        qtest_pause(1000);
+    }
+}
+
+/*
+ * A driver that was not told to trust the device does not ask it: everything
+ * goes on, and no memory comes back early.
+ */
+static void queue_reset_untrusted(uint32_t board)
+{
+    const struct how how = {.board = board, .slow = 1};
+    struct disk *d = open_how(&how);
+    struct read r[READS];
+
+    if (d == NULL)
+        return;
+    reads_begin(d, r);
+    CHECK_EQ(vdrv_reset_queue(&d->blk->dev, 0), VDRV_ERR_UNSUPPORTED);
+    reads_wait(d, r);
+    CHECK_EQ(how_many(r, VDRV_OK), READS);
+    CHECK_EQ(written(r), READS);
+    close_disk(d);
+}
+
+/*
+ * What QEMU 7.2 makes of a reset with reads in its hands, when the driver
+ * trusts it.  On PCI it confirms at once, and writes afterwards: the reason why
+ * nobody should.  On MMIO it has no such register, so that the queue stays
+ * ready: the driver sees that, and resets all of the device, which holds.
+ */
+static void queue_reset_trusted(uint32_t board)
+{
+    const struct how how = {.board = board, .slow = 1, .trusted = 1};
+    struct disk *d = open_how(&how);
+    struct read r[READS];
+    uint32_t before;
+    int err;
+
+    if (d == NULL)
+        return;
+    CHECK(vdrv_feature(d->t->features, 40));
+    reads_begin(d, r);
+    err = vdrv_reset_queue(&d->blk->dev, 0);
+    before = written(r);
+    printf("  %s; %u of %u reads aborted, %u written\n", vdrv_strerror(err),
+           how_many(r, VDRV_ERR_ABORTED), READS, before);
+    CHECK_EQ(how_many(r, VDRV_PENDING), 0);
+    reads_wait(d, r);
+    printf("  later %u written, the queue says %s\n", written(r),
+           vdrv_strerror(vdrv_poll(&d->blk->dev, 0, 0)));
+    if (qtest_board_pci(board)) {
+        CHECK_EQ(err, VDRV_OK);
+        CHECK(written(r) > before);
+    } else {
+        CHECK(err < 0);
+        CHECK_EQ(written(r), before);
+    }
+    close_disk(d);
+}
+
+static void test_queue_reset_pc(void)
+{
+    queue_reset_untrusted(QTEST_PC);
+    queue_reset_trusted(QTEST_PC);
+}
+
+static void test_queue_reset_microvm(void)
+{
+    queue_reset_untrusted(QTEST_MICROVM);
+    queue_reset_trusted(QTEST_MICROVM);
+}
+
 /* What the PC's firmware does when the user pulls a card. */
 static void eject(struct disk *d)
 {
@@ -942,6 +1079,8 @@ static const struct check_case cases[] = {
     {"needs_reset_microvm", test_needs_reset_microvm},
     {"needs_reset_virt_pci", test_needs_reset_virt_pci},
     {"needs_reset_virt_mmio", test_needs_reset_virt_mmio},
+    {"queue_reset_pc", test_queue_reset_pc},
+    {"queue_reset_microvm", test_queue_reset_microvm},
     {"transitional", test_transitional},
     {"legacy_microvm", test_legacy_microvm},
     {"legacy_virt_mmio", test_legacy_virt_mmio},

@@ -452,6 +452,10 @@ static int has(const struct stand *s, uint32_t bit)
 
 static void told_plain(struct stand *s)
 {
+    struct vdrv_seg seg = vdrv_seg_in(s->lanes[0].jobs[0].buf, 6);
+    struct vdrv_block_request life = {
+        .op = VDRV_BLOCK_GET_LIFETIME, .segs = &seg, .nsegs = 1};
+
     CHECK_EQ(s->caps.block_size, 512);
     CHECK_EQ(s->caps.num_blocks, IMAGE / 512);
     CHECK_EQ(s->caps.physical_block, 1);
@@ -460,6 +464,8 @@ static void told_plain(struct stand *s)
     CHECK(s->caps.can_discard && s->caps.can_write_zeroes);
     CHECK(s->caps.can_unmap_zeroes && !s->caps.can_secure_erase);
     CHECK(has(s, 28) && has(s, 29));
+    CHECK_EQ(vdrv_block_execute(s->blk, &life), VDRV_ERR_UNSUPPORTED);
+    CHECK_EQ(vdrv_block_secure_erase(s->blk, 0, 8), VDRV_ERR_UNSUPPORTED);
 }
 
 /* A disk of large blocks, with all there is to say of them. */
@@ -900,10 +906,19 @@ static void shrink_and_grow(struct stand *s)
 
 static void test_resize(void)
 {
-    for (uint32_t i = 0; i < 4; i++) {
-        const struct row row = {.board = i & 1 ? QTEST_MICROVM : QTEST_PC,
-                                .packed = i >> 1 & 1};
-        struct stand *s = set_up(&row);
+    static const struct row how[] = {
+        {.board = QTEST_PC},
+        {.board = QTEST_PC, .packed = 1},
+        {.board = QTEST_PC, .mode = QTEST_LEGACY},
+        {.board = QTEST_MICROVM},
+        {.board = QTEST_MICROVM, .mode = QTEST_LEGACY},
+        {.board = QTEST_VIRT_PCI,
+         .more = "-object iothread,id=io0",
+         .props = "iothread=io0"},
+    };
+
+    for (size_t i = 0; i < sizeof(how) / sizeof(how[0]); i++) {
+        struct stand *s = set_up(&how[i]);
 
         if (s == NULL)
             return;

@@ -26,6 +26,8 @@
 #define SLOTS    32u /* frames under way on a pair: never more than it posts */
 #define SLOT     (VDRV_NET_HEADROOM + 2048u)
 #define PATIENCE 20000000u
+#define OFFLOADS                                                               \
+    (VDRV_NET_CAN_RX_CSUM | VDRV_NET_CAN_RX_TSO4 | VDRV_NET_CAN_RX_TSO6)
 
 static uint32_t operations;
 static const uint8_t guest_mac[6] = {0x52, 0x54, 0, 0x12, 0x34, 0x56};
@@ -209,6 +211,7 @@ static int start_driver(struct rig *r, const struct vdrv_queue_kind *packed)
                                          .pairs = PAIRS,
                                          .packed = packed,
                                          .rx_headroom = 1,
+                                         .rx_offloads = OFFLOADS,
                                          .ctrl = &vdrv_net_ctrl};
     struct vdrv_transport *t = qtest_find(&r->m, VDRV_VIRTIO_NET_ID);
     int err;
@@ -389,6 +392,25 @@ static void run_cpus(struct rig *r, uint32_t pairs, uint64_t n)
     }
 }
 
+/* NET-108: receive offloads, off and on again while the card runs. */
+static void switch_offloads(struct rig *r)
+{
+    static const uint32_t steps[] = {
+        0, VDRV_NET_CAN_RX_CSUM, VDRV_NET_CAN_RX_CSUM | VDRV_NET_CAN_RX_TSO4,
+        OFFLOADS};
+
+    CHECK(r->info.controls & VDRV_NET_CAN_OFFLOADS);
+    CHECK_EQ(r->info.offloads & OFFLOADS, OFFLOADS);
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        CHECK_EQ(vdrv_net_set_offloads(r->net, steps[i]), VDRV_OK);
+        run_cpus(r, PAIRS, 100);
+    }
+    CHECK_EQ(vdrv_net_set_offloads(r->net, VDRV_NET_CAN_RX_TSO4),
+             VDRV_ERR_INVALID);
+    CHECK_EQ(vdrv_net_set_offloads(r->net, VDRV_NET_CAN_RX_USO4),
+             VDRV_ERR_UNSUPPORTED);
+}
+
 /* ---- Cases --------------------------------------------------------------- */
 
 /* NET-093 to NET-096: and pairs come and go while the card runs. */
@@ -418,6 +440,7 @@ static void pairs_on(const struct vdrv_queue_kind *packed)
         CHECK_EQ(vdrv_net_set_pairs(r->net, PAIRS), VDRV_OK);
         run_cpus(r, PAIRS, 500);
     }
+    switch_offloads(r);
     frames = r->cpu[0].back + r->cpu[1].back;
     bytes = r->cpu[0].bytes + r->cpu[1].bytes;
     CHECK_EQ(vdrv_net_get_stats(r->net, &stats), VDRV_OK);

@@ -81,6 +81,7 @@ static void never_accepted(void)
     rig_machine(g, &o);
     g->dev.dev.offered[0] = ~0ull & ~(1ull << FAKE_F_RING_PACKED);
     g->dev.dev.offered[1] = ~0ull;
+    g->f.hal.direct_platform = 1;
     CHECK_EQ(rig_init(g, &o), VDRV_OK);
     for (uint32_t i = 0; i < COUNT(left_out); i++)
         CHECK(!fake_dev_has(&g->dev.dev, left_out[i]));

@@ -69,6 +69,30 @@ static void test_ring_unsupported(void)
     rig_recovers(&g, 1);
 }
 
+/* It said that it let go, and completes one all the same: that is not looked
+   at, and every cookie comes back once. */
+static void fault_F16_reset_lies(void)
+{
+    const struct queue_opts o = {.offer = BIT64(40), .want = BIT64(40)};
+
+    FOR_WAYS(w)
+    {
+        struct queue_rig g;
+        struct fake_chain c[2];
+
+        if (rig_up(&g, w, &o))
+            return;
+        rig_offer(&g, 2, 1, 1, c);
+        g.dq->reset_lies = true;
+        CHECK_EQ(vdrv_queue_reset(&g.q), VDRV_OK);
+        fake_queue_done(g.dq, &c[0], 3);
+        rig_broken(&g, VDRV_ERR_BAD_STATE);
+        CHECK(!vdrv_queue_pending(&g.q));
+        drained(&g, 2);
+        rig_recovers(&g, 0);
+    }
+}
+
 /* Never over, or over and still enabled: nothing comes back. */
 static void test_ring_not_confirmed(void)
 {
@@ -229,6 +253,7 @@ static void test_disk_busy(void)
 static const struct check_case cases[] = {
     {"queue_reset_ring", test_ring},
     {"queue_reset_ring_unsupported", test_ring_unsupported},
+    {"fault_F16_reset_lies", fault_F16_reset_lies},
     {"queue_reset_ring_not_confirmed", test_ring_not_confirmed},
     {"queue_reset_disk", test_disk},
     {"queue_reset_disk_not_trusted", test_disk_not_trusted},
