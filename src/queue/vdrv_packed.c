@@ -593,7 +593,7 @@ static int reap_mapped(struct vdrv_queue *q, struct vdrv_used *out,
 }
 
 #if defined(__OPTIMIZE_SIZE__)
-#define reap reap_mapped
+#define reap_fast reap_mapped
 #else
 /* From the first one that is not as most are, after `good` of them. */
 NOINLINE int reap_rest(struct vdrv_queue *q, struct vdrv_used *out,
@@ -606,7 +606,7 @@ NOINLINE int reap_rest(struct vdrv_queue *q, struct vdrv_used *out,
     return n < 0 ? (int)good : n + (int)good;
 }
 
-static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
+static int reap_fast(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
 {
     struct reaped r;
 
@@ -705,7 +705,7 @@ static void packed_reset(struct vdrv_queue *q)
         q->kick_bell[1] = kick_bell32;
     }
 #endif
-    q->reap = q->map != NULL ? reap_mapped : reap;
+    q->reap = q->map != NULL ? reap_mapped : reap_fast;
 }
 
 const struct vdrv_queue_kind vdrv_queue_packed = {
