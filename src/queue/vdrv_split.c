@@ -126,6 +126,17 @@ struct chain {
     uint64_t writable;
 };
 
+#if defined(__OPTIMIZE_SIZE__)
+/* The one that knows all is enough. */
+static int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                   uint32_t nout, uint32_t nin, void *cookie)
+{
+    if (q->nfree == 0) /* and what it points at is not free */
+        return vdrv__queue_refuse(q, (uint64_t)nout + nin);
+    q->cookie[link_number(q->free_at)] = cookie;
+    return add_mapped(q, seg, nout, nin);
+}
+#else
 /* Appends one segment; false when it may need mapping. */
 ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
                           const bool in, const bool last, struct chain *c)
@@ -145,17 +156,6 @@ ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
     return true;
 }
 
-#if defined(__OPTIMIZE_SIZE__)
-/* The one that knows all is enough. */
-static int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
-                   uint32_t nout, uint32_t nin, void *cookie)
-{
-    if (q->nfree == 0) /* and what it points at is not free */
-        return vdrv__queue_refuse(q, (uint64_t)nout + nin);
-    q->cookie[link_number(q->free_at)] = cookie;
-    return add_mapped(q, seg, nout, nin);
-}
-#else
 NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
                      uint32_t nout, uint32_t nin, void *cookie)
 {
