@@ -238,10 +238,11 @@ int vdrv_stop(struct vdrv_device *dev);
 
 /*
  * Starts a stopped device again on the same memory with the same features,
- * and clears what was latched.  OK when it already runs.  TIMEOUT, PROTOCOL,
- * UNSUPPORTED (the device now refuses its features), NO_DEVICE.  AGAIN: its
- * configuration keeps changing.  STUCK, BUSY: as vdrv_stop().  BAD_STATE: not
- * initialised, or it asks for a reset again. [alone]
+ * and clears what was latched.  OK when it already runs, as a device does that
+ * lost its power unnoticed: after such a loss call vdrv_reset().  TIMEOUT,
+ * PROTOCOL, UNSUPPORTED (the device now refuses its features), NO_DEVICE.
+ * AGAIN: its configuration keeps changing.  STUCK, BUSY: as vdrv_stop().
+ * BAD_STATE: not initialised, or it asks for a reset again. [alone]
  */
 int vdrv_start(struct vdrv_device *dev);
 
