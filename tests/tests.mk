@@ -351,8 +351,11 @@ test-qtest: $(QTESTS)
 # ten million transfers between two threads in each mode of a ring.
 SOAK ?= 1000000
 SOAK_TRANSFERS ?= 10000000
-soak: $(QTESTS) $(HOST_OUT)/tsan/test_queue_threads $(HOST_OUT)/test_blk_faults
+soak: $(QTESTS) $(HOST_OUT)/tsan/test_queue_threads \
+	    $(addprefix $(HOST_OUT)/,test_blk_faults test_net test_net_offload)
 	$(Q)SOAK_STEPS=$(SOAK) $(HOST_OUT)/test_blk_faults random_mix
+	$(Q)NET_ROUNDS=$(SOAK) $(HOST_OUT)/test_net random_traffic
+	$(Q)NET_ROUNDS=$(SOAK) $(HOST_OUT)/test_net_offload random_pairs
 	$(Q)QUEUE_TRANSFERS=$(SOAK_TRANSFERS) TSAN_SECONDS=7200 \
 	    $(PYTHON) tests/unit/test_tsan.py $(HOST_OUT)/tsan/test_queue_threads
 	$(Q)QTEST_OPERATIONS=$(SOAK) $(PYTHON) tests/run_tests.py -t 7200 -v qtest
