@@ -84,7 +84,7 @@ TSAN := -fsanitize=thread
 TSAN_CFLAGS := $(filter-out $(SAN),$(HOST_CFLAGS)) $(TSAN) \
 	$(if $(findstring clang,$(HOST_CC)),,-Wno-tsan)
 TSAN_TESTS := $(addprefix $(HOST_OUT)/tsan/,test_xv6_disk test_rtos_wait \
-	test_queue_threads)
+	test_queue_threads test_net_threads)
 TSAN_LIB_OBJS := $(HOST_LIB_OBJS:$(HOST_OUT)/%=$(HOST_OUT)/tsan/%)
 $(HOST_OUT)/tsan/%.o: %.c
 	@mkdir -p $(@D)
