@@ -84,7 +84,7 @@ static void control_is_unsupported(void)
     rig_down(g);
 }
 
-/* F57 */
+/* F57, NET-013; NET-014 is the caller's, by cfg.mac. */
 static void f57_mac_rule(void)
 {
     const uint8_t own[6] = {2, 0, 0, 0, 0, 7};
@@ -118,7 +118,7 @@ static void f57_mac_rule(void)
     }
 }
 
-/* F58 */
+/* F58, NET-018 */
 static void f58_mtu_rule(void)
 {
     static const struct {
@@ -461,7 +461,7 @@ static void tx_headers_apart(void)
     }
 }
 
-/* NET-028, -048, -051 */
+/* NET-028, -048, -050, -051 */
 static void tx_csum(void)
 {
     struct opts o = {.headroom = 32};
@@ -976,6 +976,7 @@ static void f55_header_table(void)
         uint32_t flags;
         bool cleared;
     } rows[] = {
+        /* NET-074, -076 */
         {{0, 0, 0xffff, 0xffff, 0xffff, 0xffff}, TSO_ON, 0, 0, false},
         {{0x80, 0, 0, 0, 0, 0}, TSO_ON, 0, 0, false}, /* NET-069 */
         {{1, 0, 0, 0, 34, 16}, CSUM_ON, 0, PARTIAL, false},
@@ -988,7 +989,7 @@ static void f55_header_table(void)
         {{3, 0, 0, 0, 34, 16}, CSUM_ON, 0, PARTIAL, false},
         {{5, 0, 0, 0, 34, 16}, CSUM_ON, 0, 0, true}, /* NET-071 */
         {{1, 1, 54, 1460, 34, 16}, TSO_ON, 0, GSO, false},
-        {{1, 1, 0xffff, 1460, 34, 16}, TSO_ON, 0, GSO, false}, /* NET-073 */
+        {{1, 1, 0xffff, 1460, 34, 16}, TSO_ON, 0, GSO, false}, /* -072, -073 */
         {{1, 1, 54, 0, 34, 16}, TSO_ON, 0, PARTIAL, true},
         {{0, 1, 54, 1460, 34, 16}, TSO_ON, 0, 0, true},
         {{1, 1, 54, 1460, 34, 16}, CSUM_ON, 0, PARTIAL, true},
@@ -996,7 +997,11 @@ static void f55_header_table(void)
         {{1, 2, 54, 1460, 34, 16}, ECN_ON, 0, PARTIAL, true}, /* no such */
         {{1, 0x81, 54, 1460, 34, 16}, TSO_ON, 0, PARTIAL, true},
         {{1, 0x81, 54, 1460, 34, 16}, ECN_ON, 0, GSO, false},
+        /* NET-075, three of NET-077, -078 */
         {{1, 0x61, 54, 1460, 34, 16}, TSO_ON, VDRV_ERR_PROTOCOL, 0, false},
+        {{0, 0x21, 54, 1460, 34, 16}, TSO_ON, VDRV_ERR_PROTOCOL, 0, false},
+        {{3, 0x41, 54, 1460, 34, 16}, TSO_ON, VDRV_ERR_PROTOCOL, 0, false},
+        {{1, 0x20, 54, 1460, 34, 16}, TSO_ON, VDRV_ERR_PROTOCOL, 0, false},
         {{1, 0x21, 54, 1460, 34, 16}, TSO_ON, VDRV_ERR_PROTOCOL, 0, false},
         {{9, 1, 54, 1460, 34, 16}, TSO_ON, VDRV_ERR_PROTOCOL, 0, false},
     };
