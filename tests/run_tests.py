@@ -33,7 +33,8 @@ WITH_QEMU = {"test_proofs.py": ["build/test/responder_peer",
 
 # On QEMU's devices; how many operations on each, if not the usual number.
 QTESTS = ("qtest_blk", "qtest_blk_props", "qtest_net", "qtest_frames",
-          "qtest_lwip", "qtest_pairs", "qtest_gpu", "qtest_stories")
+          "qtest_lwip", "qtest_pairs", "qtest_gpu", "qtest_life",
+          "qtest_stories")
 OPERATIONS = os.environ.get("QTEST_OPERATIONS", "")
 
 

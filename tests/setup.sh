@@ -127,7 +127,7 @@ needs() {
         ;;
     coverage) needs test-host ;;
     bench)
-        needs demo-host
+        needs test-qtest
         want valgrind valgrind
         want /usr/src/linux-source-6.1.tar.xz linux-source-6.1
         ;;

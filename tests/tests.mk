@@ -124,7 +124,7 @@ $(DEMO_HOST): $(DEMO_HOST_OBJS) $(HOST_LIB_OBJS)
 
 # The library on QEMU's devices, driven from out here.
 QTESTS := $(patsubst %,$(HOST_OUT)/%,qtest_blk qtest_blk_props qtest_net \
-	qtest_frames qtest_lwip qtest_pairs qtest_gpu qtest_stories)
+	qtest_frames qtest_lwip qtest_pairs qtest_gpu qtest_life qtest_stories)
 QTEST_OBJS := $(patsubst %,$(HOST_OUT)/tests/qtest/%.o,qtest_machine \
 	qtest_memory) $(patsubst ./%.c,$(HOST_OUT)/%.o,$(VDRV_SRCS))
 $(HOST_OUT)/tests/qtest/%.o: HOST_CFLAGS += \
@@ -296,7 +296,7 @@ $(BENCH_OUT)/bench_peers: $(patsubst %,$(BENCH_OUT)/%.o,bench_ring bench_ours \
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(LIB)
 
 .PHONY: bench
-bench: $(BENCHES) $(BENCH_PEERS)
+bench: $(BENCHES) $(BENCH_PEERS) $(HOST_OUT)/qtest_life
 	$(Q)$(PYTHON) tests/bench/bench.py
 
 # The drivers against devices in other processes, in turns with other drivers.

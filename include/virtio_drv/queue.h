@@ -188,6 +188,7 @@ struct vdrv_queue {
     uint32_t batch_left; /* chains of the batch that reap is in, */
     uint32_t batch_len;  /* and the length of its last one */
     void *doorbell;      /* when it is 2 or 4 bytes of memory, else NULL */
+    int (*kick_bell[2])(struct vdrv_queue *q); /* kick for these, or NULL */
     struct vdrv_notify notify;
     /* Seldom used from here. */
     struct vdrv_queue_stats stats;

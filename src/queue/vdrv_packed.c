@@ -159,6 +159,14 @@ ALWAYS_INLINE bool place(const struct vdrv_queue *q, const struct vdrv_seg *seg,
     return true;
 }
 
+#if defined(__OPTIMIZE_SIZE__)
+/* The one that knows all is enough. */
+static int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                   uint32_t nout, uint32_t nin, void *cookie)
+{
+    return add_mapped(q, seg, nout, nin, cookie);
+}
+#else
 NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
                      uint32_t nout, uint32_t nin, void *cookie)
 {
@@ -180,7 +188,6 @@ NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
     return commit_any(q, (uint32_t)n, nout, (uint32_t)writable, 0, cookie);
 }
 
-#if !defined(__OPTIMIZE_SIZE__)
 /* What came back since the last look may be room enough. */
 NOINLINE int add_again(struct vdrv_queue *q, const struct vdrv_seg *seg,
                        uint32_t nout, uint32_t nin, void *cookie)
@@ -356,7 +363,7 @@ ALWAYS_INLINE int framed_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
     const int32_t bytes = 3 * DESC_BYTES;
     struct pvirtq_desc *d = desc_at(q, q->avail_at);
     uint32_t id, tag;
-    uint64_t len;
+    uint64_t len = 0;
 
     if (unlikely(q->avail_at + bytes > q->stop_at ||
                  !vdrv__queue_direct(q, seg, &d[1].addr, &d[1].len, &len)))
@@ -379,7 +386,7 @@ ALWAYS_INLINE int framed_indirect(struct vdrv_queue *q,
                                   uint64_t dma, void *cookie)
 {
     struct pvirtq_desc *t = table_of(q, q->free_at);
-    uint64_t len;
+    uint64_t len = 0;
 
     if (unlikely(q->avail_at >= q->stop_at ||
                  !vdrv__queue_direct(q, seg, &t[1].addr, &t[1].len, &len)))
@@ -413,13 +420,13 @@ static inline uint32_t event_word(const struct vdrv_queue *q, int32_t at,
 static inline bool kick_wanted(const struct vdrv_queue *q, uint32_t event,
                                const bool event_idx, int32_t old)
 {
-    const uint32_t flags = event >> 16 & 3u;
+    const uint32_t flags = event & PVIRTQ_EVENT_FLAG(3u);
     const int32_t size = ring_bytes(q);
     int32_t added = q->avail_at - old, passed;
 
     /* A 3 says nothing: the device is told, for that never hurts. */
-    if (unlikely(flags != PVIRTQ_EVENT_DESC || !event_idx))
-        return flags != PVIRTQ_EVENT_DISABLE;
+    if (unlikely(flags != PVIRTQ_EVENT_FLAG(PVIRTQ_EVENT_DESC) || !event_idx))
+        return flags != PVIRTQ_EVENT_FLAG(PVIRTQ_EVENT_DISABLE);
     if (added <= 0)
         added += size;
     passed = q->avail_at + size - DESC_BYTES;
@@ -430,7 +437,7 @@ static inline bool kick_wanted(const struct vdrv_queue *q, uint32_t event,
 }
 
 ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
-                            const bool data)
+                            const bool data, const uint32_t width)
 {
     const struct pvirtq_event_suppress *device = q->device;
     const uint32_t tag = q->held_tag;
@@ -451,30 +458,40 @@ ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
         return data
                    ? vdrv__queue_notify_data(
                          q, event_word(q, q->avail_at, q->avail_tag, TAG_AVAIL))
-                   : vdrv__queue_ring(q);
+                   : vdrv__queue_ring(q, width);
     q->stats.suppressed++;
     return 0;
 }
 
+#if defined(__OPTIMIZE_SIZE__)
 static int kick(struct vdrv_queue *q)
 {
-    return kick_with(q, q->event_idx != 0, false);
+    return kick_with(q, q->event_idx != 0, q->notify_data != 0, 0);
 }
 
-#if !defined(__OPTIMIZE_SIZE__)
-/* The commonest of them without the question. */
-static int kick_by_event(struct vdrv_queue *q)
-{
-    return kick_with(q, true, false);
-}
+#define kick_data kick
 #else
-#define kick_by_event kick
-#endif
+static int kick(struct vdrv_queue *q)
+{
+    return kick_with(q, q->event_idx != 0, false, 0);
+}
+
+/* The commonest of them without the questions. */
+static int kick_bell16(struct vdrv_queue *q)
+{
+    return kick_with(q, true, false, 2);
+}
+
+static int kick_bell32(struct vdrv_queue *q)
+{
+    return kick_with(q, true, false, 4);
+}
 
 static int kick_data(struct vdrv_queue *q)
 {
-    return kick_with(q, q->event_idx != 0, true);
+    return kick_with(q, q->event_idx != 0, true, 0);
 }
+#endif
 
 /* ---- Reaping ------------------------------------------------------------ */
 
@@ -498,14 +515,23 @@ static uint32_t last_id(const struct vdrv_queue *q, uint32_t id)
     return id;
 }
 
+/* How many came back; and how many may yet, behind one that seems wrong. */
+struct reaped {
+    uint32_t n;
+    uint32_t left;
+    bool all;              /* none seems wrong */
+    struct vdrv_used *out; /* where those go */
+};
+
 /*
  * Never looks beyond what was published, so that no more buffers come back
  * than are out.  2.8.1: used is what has both bits as the wrap counter.  The
  * WRITE flag of a used descriptor (2.8.4) is not asked for: most devices leave
  * it out, and a length is believed where a part was writable.
+ * `general`: it knows of mappings, and of odd lengths that do no harm.
  */
-ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
-                            uint32_t max, const bool mapped)
+ALWAYS_INLINE void reap_some(struct vdrv_queue *q, struct vdrv_used *out,
+                             uint32_t max, const bool general, struct reaped *r)
 {
     uint32_t n = (uint16_t)(q->published - q->used_idx), left;
     uint32_t free_at = q->free_at, want = q->used_tag;
@@ -529,18 +555,18 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
         len = shared_load32(&d->len);
         s = &q->slot[id];
         if (unlikely(len >= s->limit)) {
-            bad = !vdrv__queue_excuse(q, s, &len);
+            bad = !general || !vdrv__queue_excuse(q, s, &len);
             if (bad)
                 break;
         }
-        if (mapped)
+        if (general)
             unmap_chain(q, (uint32_t)id);
         out->cookie = q->cookie[id];
         out->len = len;
         s->limit = 0;
-        q->slot[mapped ? last_id(q, (uint32_t)id) : id].link = free_at;
+        q->slot[general ? last_id(q, (uint32_t)id) : id].link = free_at;
         free_at = (uint32_t)id;
-        at += (ptrdiff_t)(mapped ? s->chain & ~CHAIN_MAPPED : s->chain);
+        at += (ptrdiff_t)(general ? s->chain & ~CHAIN_MAPPED : s->chain);
         if (unlikely(at >= 0)) { /* 2.8.1 */
             at -= ring_bytes(q);
             want ^= TAG_WRAP;
@@ -551,19 +577,43 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     q->used_tag = want;
     q->used_idx = (uint16_t)(q->used_idx + n);
     q->free_at = free_at;
-    return likely(!bad) ? (int)n : vdrv__queue_bad_used(q, n);
-}
-
-static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
-{
-    return reap_some(q, out, max, false);
+    r->n = n;
+    r->all = !bad;
+    r->left = left;
+    r->out = out;
 }
 
 static int reap_mapped(struct vdrv_queue *q, struct vdrv_used *out,
                        uint32_t max)
 {
-    return reap_some(q, out, max, true);
+    struct reaped r;
+
+    reap_some(q, out, max, true, &r);
+    return likely(r.all) ? (int)r.n : vdrv__queue_bad_used(q, r.n);
 }
+
+#if defined(__OPTIMIZE_SIZE__)
+#define reap_fast reap_mapped
+#else
+/* From the first one that is not as most are, after `good` of them. */
+NOINLINE int reap_rest(struct vdrv_queue *q, struct vdrv_used *out,
+                       uint32_t max, uint32_t good)
+{
+    const int n = reap_mapped(q, out, max);
+
+    if (good == 0)
+        return n;
+    return n < 0 ? (int)good : n + (int)good;
+}
+
+static int reap_fast(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
+{
+    struct reaped r;
+
+    reap_some(q, out, max, false, &r);
+    return likely(r.all) ? (int)r.n : reap_rest(q, r.out, r.left, r.n);
+}
+#endif
 
 /* ---- Interrupt suppression ---------------------------------------------- */
 
@@ -648,10 +698,14 @@ static void packed_reset(struct vdrv_queue *q)
     set_limit(q);
     (void)packed_arm(q, VDRV_ARM_OFF); /* nobody may be there to hear it */
     choose_add(q);
-    q->kick = q->event_idx != 0 ? kick_by_event : kick;
-    if (q->notify_data != 0)
-        q->kick = kick_data;
-    q->reap = q->map != NULL ? reap_mapped : reap;
+    q->kick = q->notify_data != 0 ? kick_data : kick;
+#if !defined(__OPTIMIZE_SIZE__)
+    if (q->event_idx != 0 && q->notify_data == 0) {
+        q->kick_bell[0] = kick_bell16;
+        q->kick_bell[1] = kick_bell32;
+    }
+#endif
+    q->reap = q->map != NULL ? reap_mapped : reap_fast;
 }
 
 const struct vdrv_queue_kind vdrv_queue_packed = {

@@ -484,6 +484,10 @@ static int enable(struct vdrv_queue *q, const size_t part[3])
     if (err == VDRV_OK && q->hal->reg_write == NULL &&
         q->notify.space == VDRV_SPACE_MEMORY && q->notify.width != 1)
         q->doorbell = (void *)q->notify.addr;
+#if !defined(__OPTIMIZE_SIZE__)
+    if (q->doorbell != NULL && q->kick_bell[q->notify.width == 4] != NULL)
+        q->kick = q->kick_bell[q->notify.width == 4];
+#endif
     return err;
 }
 

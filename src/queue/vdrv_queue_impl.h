@@ -33,14 +33,17 @@ int vdrv__queue_notify(struct vdrv_queue *q);
 #define DOOR32(v) __builtin_bswap32(v)
 #endif
 
-/* The same for kick: what is plain memory is written on the spot. */
-ALWAYS_INLINE int vdrv__queue_ring(struct vdrv_queue *q)
+/*
+ * The same for kick: what is plain memory is written on the spot.  `width` is
+ * of that memory, when it is known to be memory; else 0.
+ */
+ALWAYS_INLINE int vdrv__queue_ring(struct vdrv_queue *q, const uint32_t width)
 {
 #if !defined(__OPTIMIZE_SIZE__)
-    if (likely(q->doorbell != NULL)) {
+    if (width != 0 || likely(q->doorbell != NULL)) {
         q->stats.kicks++;
         vdrv__before_reg_write();
-        if (q->notify.width == 4)
+        if ((width != 0 ? width : q->notify.width) == 4)
             *(volatile uint32_t *)q->doorbell = DOOR32(q->notify.value);
         else
             *(volatile uint16_t *)q->doorbell =
@@ -48,6 +51,7 @@ ALWAYS_INLINE int vdrv__queue_ring(struct vdrv_queue *q)
         return 1;
     }
 #endif
+    (void)width;
     return vdrv__queue_notify(q);
 }
 

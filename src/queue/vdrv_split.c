@@ -126,6 +126,17 @@ struct chain {
     uint64_t writable;
 };
 
+#if defined(__OPTIMIZE_SIZE__)
+/* The one that knows all is enough. */
+static int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
+                   uint32_t nout, uint32_t nin, void *cookie)
+{
+    if (q->nfree == 0) /* and what it points at is not free */
+        return vdrv__queue_refuse(q, (uint64_t)nout + nin);
+    q->cookie[link_number(q->free_at)] = cookie;
+    return add_mapped(q, seg, nout, nin);
+}
+#else
 /* Appends one segment; false when it may need mapping. */
 ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
                           const bool in, const bool last, struct chain *c)
@@ -166,7 +177,6 @@ NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
                   (uint32_t)c.writable + 1);
 }
 
-#if !defined(__OPTIMIZE_SIZE__)
 /* When a shape cannot: takes back its offer, which nobody has seen. */
 NOINLINE int withdraw(struct vdrv_queue *q, const struct vdrv_seg *seg,
                       uint32_t nout, uint32_t nin)
@@ -432,7 +442,7 @@ ALWAYS_INLINE int framed_indirect(struct vdrv_queue *q,
 /* ---- Notifying ---------------------------------------------------------- */
 
 ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
-                            const bool data)
+                            const bool data, const uint32_t width)
 {
     struct virtq_avail *avail = q->driver;
     const struct virtq_used *used = q->device;
@@ -456,30 +466,41 @@ ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
         wanted = (shared_load16(&used->flags) & VIRTQ_USED_F_NO_NOTIFY) == 0;
     }
     if (wanted) /* 2.9: the 15 lower bits and the upper one of the index */
-        return data ? vdrv__queue_notify_data(q, new) : vdrv__queue_ring(q);
+        return data ? vdrv__queue_notify_data(q, new)
+                    : vdrv__queue_ring(q, width);
     q->stats.suppressed++;
     return 0;
 }
 
+#if defined(__OPTIMIZE_SIZE__)
 static int kick(struct vdrv_queue *q)
 {
-    return kick_with(q, q->event_idx != 0, false);
+    return kick_with(q, q->event_idx != 0, q->notify_data != 0, 0);
 }
 
-#if !defined(__OPTIMIZE_SIZE__)
-/* The commonest of them without the question. */
-static int kick_by_event(struct vdrv_queue *q)
-{
-    return kick_with(q, true, false);
-}
+#define kick_data kick
 #else
-#define kick_by_event kick
-#endif
+static int kick(struct vdrv_queue *q)
+{
+    return kick_with(q, q->event_idx != 0, false, 0);
+}
+
+/* The commonest of them without the questions. */
+static int kick_bell16(struct vdrv_queue *q)
+{
+    return kick_with(q, true, false, 2);
+}
+
+static int kick_bell32(struct vdrv_queue *q)
+{
+    return kick_with(q, true, false, 4);
+}
 
 static int kick_data(struct vdrv_queue *q)
 {
-    return kick_with(q, q->event_idx != 0, true);
+    return kick_with(q, q->event_idx != 0, true, 0);
 }
+#endif
 
 /* ---- Reaping ------------------------------------------------------------ */
 
@@ -492,8 +513,25 @@ static void unmap_chain(struct vdrv_queue *q, uint32_t number)
         unmap_some(q, link_to(number), chain_count(chain));
 }
 
-ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
-                            uint32_t max, const bool mapped)
+/* How many came back; and how many may yet, behind one that seems wrong. */
+struct reaped {
+    uint32_t n;
+    uint32_t left;
+    bool all;              /* none seems wrong */
+    struct vdrv_used *out; /* where those go */
+};
+
+static int beyond(struct vdrv_queue *q)
+{
+    return vdrv__queue_protocol(q, "used index beyond what was offered; queue");
+}
+
+/*
+ * False: the used index is beyond what was offered.  `general`: it knows of
+ * mappings, and of odd lengths that do no harm.
+ */
+ALWAYS_INLINE bool reap_some(struct vdrv_queue *q, struct vdrv_used *out,
+                             uint32_t max, const bool general, struct reaped *r)
 {
     const struct virtq_used *used = q->device;
     const uint16_t idx = shared_consume16(&used->idx); /* 2.7.14 */
@@ -502,8 +540,7 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     uint32_t link = q->free_at;
 
     if (unlikely(n > (uint16_t)(q->published - pos)))
-        return vdrv__queue_protocol(q, "used index beyond what was offered; "
-                                       "queue");
+        return false;
     vdrv__platform_consume(q->order_platform);
     n = n < max ? n : max;
     for (end = pos + n; pos != end; pos++, out++) {
@@ -515,9 +552,10 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
         if (unlikely(id >= q->size))
             break;
         s = &q->slot[id];
-        if (unlikely(len >= s->limit) && !vdrv__queue_excuse(q, s, &len))
+        if (unlikely(len >= s->limit) &&
+            (!general || !vdrv__queue_excuse(q, s, &len)))
             break;
-        if (mapped)
+        if (general)
             unmap_chain(q, (uint32_t)id);
         out->cookie = q->cookie[id];
         out->len = len;
@@ -530,19 +568,46 @@ ALWAYS_INLINE int reap_some(struct vdrv_queue *q, struct vdrv_used *out,
     q->used_idx = (uint16_t)pos;
     q->free_at = link;
     q->nfree += chain_count(chains); /* they add up to no more than size */
-    return likely(pos == end) ? (int)n : vdrv__queue_bad_used(q, n);
-}
-
-static int reap(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
-{
-    return reap_some(q, out, max, false);
+    r->n = n;
+    r->all = pos == end;
+    r->left = end - pos;
+    r->out = out;
+    return true;
 }
 
 static int reap_mapped(struct vdrv_queue *q, struct vdrv_used *out,
                        uint32_t max)
 {
-    return reap_some(q, out, max, true);
+    struct reaped r;
+
+    if (unlikely(!reap_some(q, out, max, true, &r)))
+        return beyond(q);
+    return likely(r.all) ? (int)r.n : vdrv__queue_bad_used(q, r.n);
 }
+
+#if defined(__OPTIMIZE_SIZE__)
+#define reap_fast reap_mapped
+#else
+/* From the first one that is not as most are, after `good` of them. */
+NOINLINE int reap_rest(struct vdrv_queue *q, struct vdrv_used *out,
+                       uint32_t max, uint32_t good)
+{
+    const int n = reap_mapped(q, out, max);
+
+    if (good == 0)
+        return n;
+    return n < 0 ? (int)good : n + (int)good;
+}
+
+static int reap_fast(struct vdrv_queue *q, struct vdrv_used *out, uint32_t max)
+{
+    struct reaped r;
+
+    if (unlikely(!reap_some(q, out, max, false, &r)))
+        return beyond(q);
+    return likely(r.all) ? (int)r.n : reap_rest(q, r.out, r.left, r.n);
+}
+#endif
 
 /* ---- Interrupt suppression ---------------------------------------------- */
 
@@ -593,10 +658,14 @@ static void split_reset(struct vdrv_queue *q)
     q->used_idx = 0;
     (void)split_arm(q, VDRV_ARM_OFF); /* nobody may be there to hear it */
     choose_add(q);
-    q->kick = q->event_idx != 0 ? kick_by_event : kick;
-    if (q->notify_data != 0)
-        q->kick = kick_data;
-    q->reap = q->map != NULL ? reap_mapped : reap;
+    q->kick = q->notify_data != 0 ? kick_data : kick;
+#if !defined(__OPTIMIZE_SIZE__)
+    if (q->event_idx != 0 && q->notify_data == 0) {
+        q->kick_bell[0] = kick_bell16;
+        q->kick_bell[1] = kick_bell32;
+    }
+#endif
+    q->reap = q->map != NULL ? reap_mapped : reap_fast;
 }
 
 const struct vdrv_queue_kind vdrv_queue_split = {

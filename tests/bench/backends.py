@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "build" / "bench"
 ROUNDS = 5
 MILLISECONDS = "400"
-MODES = {".".join((ring, *more)): (*((ring,) if ring == "packed" else ()), *more)
+MODES = {".".join((ring, *more)): ((ring,) if ring == "packed" else ()) + more
          for ring in ("split", "packed")
          for more in ((), ("in_order",), ("merge",), ("in_order", "merge"))}
 

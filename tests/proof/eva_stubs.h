@@ -54,6 +54,22 @@ int vdrv__queue_refuse(struct vdrv_queue *vq, uint64_t n)
     return VDRV_ERR_AGAIN;
 }
 
+int vdrv__queue_framed_in(struct vdrv_queue *vq, const struct vdrv_seg *seg,
+                          uint64_t dma, void *mark)
+{
+    (void)vq;
+    (void)seg;
+    (void)dma;
+    (void)mark;
+    return VDRV_ERR_INVALID;
+}
+
+int vdrv__queue_framed_out(struct vdrv_queue *vq, const struct vdrv_seg *seg,
+                           uint64_t dma, void *mark)
+{
+    return vdrv__queue_framed_in(vq, seg, dma, mark);
+}
+
 int vdrv__queue_map_run(const struct vdrv_queue *vq, const struct vdrv_seg *seg,
                         uint32_t from, uint32_t dir, struct vdrv_queue_map *map)
 {

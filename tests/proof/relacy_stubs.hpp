@@ -34,6 +34,18 @@ int vdrv__queue_refuse(struct vdrv_queue *, uint64_t)
     return VDRV_ERR_AGAIN;
 }
 
+int vdrv__queue_framed_in(struct vdrv_queue *, const struct vdrv_seg *, uint64_t,
+                          void *)
+{
+    return VDRV_ERR_INVALID;
+}
+
+int vdrv__queue_framed_out(struct vdrv_queue *, const struct vdrv_seg *,
+                           uint64_t, void *)
+{
+    return VDRV_ERR_INVALID;
+}
+
 int vdrv__queue_map_run(const struct vdrv_queue *, const struct vdrv_seg *,
                         uint32_t, uint32_t, struct vdrv_queue_map *)
 {

@@ -533,7 +533,8 @@ static void test_link_virt_mmio(void)
 
 /* ---- The MTU ------------------------------------------------------------ */
 
-/* NET-017 to NET-019: the device's MTU holds; one byte more is refused, and not sent. */
+/* NET-017 to NET-019: the device's MTU holds; one byte more is refused, and not
+   sent. */
 static void test_host_mtu(void)
 {
     static const uint32_t mtus[] = {68, 1280, 1500, 9000, JUMBO};

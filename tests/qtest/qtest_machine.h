@@ -152,6 +152,12 @@ uint32_t qtest_raised(struct qtest_machine *m);
 /* Guest memory for buffers, page by page; poisoned where not handed out. */
 void *qtest_alloc(struct qtest_machine *m, size_t size);
 void qtest_free(struct qtest_machine *m, void *ptr, size_t size);
+/* Of the pages that are marked, as in m->used: fills them, and tells how many
+   there are; how many are as they were filled; gives them back. */
+uint32_t qtest_fill(struct qtest_machine *m, const uint8_t *pages, int with);
+uint32_t qtest_filled(const struct qtest_machine *m, const uint8_t *pages,
+                      int with);
+void qtest_drop(struct qtest_machine *m, const uint8_t *pages);
 
 /*
  * Puts nonsense into a queue, and notifies the device.  Before it, the device

@@ -80,6 +80,47 @@ void qtest_free(struct qtest_machine *m, void *ptr, size_t size)
     ASAN_POISON_MEMORY_REGION(ptr, (size_t)n * QTEST_PAGE);
 }
 
+/* ---- Memory that another uses now ---------------------------------------- */
+
+static uint8_t *page_at(const struct qtest_machine *m, uint32_t i)
+{
+    return m->ram + QTEST_FIRST + (size_t)i * QTEST_PAGE;
+}
+
+uint32_t qtest_fill(struct qtest_machine *m, const uint8_t *pages, int with)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < QTEST_PAGES; i++) {
+        if (!pages[i])
+            continue;
+        ASAN_UNPOISON_MEMORY_REGION(page_at(m, i), QTEST_PAGE);
+        memset(page_at(m, i), with, QTEST_PAGE);
+        n++;
+    }
+    return n;
+}
+
+uint32_t qtest_filled(const struct qtest_machine *m, const uint8_t *pages,
+                      int with)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < QTEST_PAGES; i++) {
+        const uint8_t *p = page_at(m, i);
+
+        n += pages[i] && p[0] == with && memcmp(p, p + 1, QTEST_PAGE - 1) == 0;
+    }
+    return n;
+}
+
+void qtest_drop(struct qtest_machine *m, const uint8_t *pages)
+{
+    for (uint32_t i = 0; i < QTEST_PAGES; i++)
+        if (pages[i])
+            qtest_free(m, page_at(m, i), QTEST_PAGE);
+}
+
 /* ---- The HAL's ---------------------------------------------------------- */
 
 static uint64_t device_address(const struct qtest_machine *m, const void *ptr)

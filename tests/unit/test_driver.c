@@ -186,6 +186,7 @@ static void test_work_area(void)
     }
 }
 
+/* BASIC-38, BASIC-39: DRIVER_OK is never set then. */
 static void fault_F80_alloc_fails(void)
 {
     for (uint32_t mode = 0; mode < 2; mode++) {
@@ -303,6 +304,7 @@ static void fault_F25c_ones_once(void)
     CHECK(k > 20 && k < 200);
 }
 
+/* BASIC-51, and BASIC-15 where it is not offered. */
 static void fault_F85_platform_required(void)
 {
     for (int offered = 0; offered < 2; offered++) {
@@ -326,6 +328,7 @@ static void fault_F85_platform_required(void)
     }
 }
 
+/* BASIC-14. */
 static void test_no_ring_features(void)
 {
     for (int i = 0; i < 4; i++) {
@@ -629,6 +632,7 @@ static void needs_reset_in_wait(void *arg, struct vdrv_device *dev,
     vdrv_irq(dev, 0);
 }
 
+/* BASIC-04: no more is waited for. */
 static void test_needs_reset_while_waiting(void)
 {
     struct disk_rig g;

@@ -573,7 +573,7 @@ static uint16_t published(void)
 }
 
 /*
- * BASIC-44 to BASIC-46, BASIC-48: what was being worked on ends, what was not
+ * BASIC-44, BASIC-45, BASIC-46, BASIC-48: what was being worked on ends, what was not
  * looked at stays, and nothing is added or notified in between.
  */
 static bool rests(void)
@@ -713,7 +713,7 @@ static void test_suspend_not_negotiated(void)
     CHECK_EQ(vdrv_resume(NULL), VDRV_ERR_INVALID);
 }
 
-/* A configuration that changes meanwhile is told afterwards. */
+/* A configuration that changes meanwhile is told afterwards. CFG-08. */
 static void test_suspend_config_change(void)
 {
     uint32_t changes;
@@ -812,11 +812,77 @@ static void fault_F77_power_lost(void)
         }
 }
 
+/* BARs, command register and device state are lost, and the memory is not. */
+static void lose_power(void)
+{
+    fake_pci_power_loss(&m.fn);
+    CHECK_EQ(fake_get16(m.fn.cfg + 4), 0);
+    CHECK_EQ(m.fd->status, 0);
+}
+
+/* Nobody answers there any more: whatever is tried, before a start. */
+static void try_without_power(enum op op)
+{
+    m.f.record = true;
+    if (op == START)
+        CHECK_EQ(m.drv->state == VDRV_DRIVER_SUSPENDED ? vdrv_start(m.dev)
+                                                       : vdrv_reset(m.dev),
+                 VDRV_OK); /* which stop it, first */
+    else if (op == RESUME)
+        CHECK_EQ(vdrv_resume(m.dev), VDRV_ERR_NO_DEVICE);
+    else if (op == STOP)
+        CHECK_EQ(vdrv_stop(m.dev), VDRV_OK);
+    else if (op == REFRESH)
+        CHECK(vdrv_refresh(m.dev, NULL) < 0);
+    if (op == STOP)
+        CHECK_EQ(ended(), m.jobs);
+    CHECK_EQ(vdrv_start(m.dev), VDRV_OK); /* stops it, where nothing has */
+    fake_violations_clear(&m.f);
+    m.f.record = false;
+}
+
+/* F77: asleep or at work when the power goes: start makes a PCI device work
+   again, and every job has its end, once. */
+static void fault_F77_power_lost_on_pci(void)
+{
+    static const enum op tries[] = {START, STOP, RESUME, REFRESH};
+
+    for (int kind = BLK; kind < KINDS; kind++)
+        for (uint32_t i = 0; i < 2 * COUNT(tries); i++) {
+            const bool asleep = i % 2 == 0;
+            uint8_t cfg[64];
+
+            if (tries[i / 2] == RESUME && !asleep)
+                continue;
+            REQUIRE(machine_up(kind, PCI));
+            memcpy(cfg, m.fn.cfg, sizeof(cfg));
+            m.fd->complete = FAKE_COMPLETE_HELD;
+            for (int n = 0; n < 3; n++)
+                CHECK_EQ(submit(), VDRV_OK);
+            m.fd->complete = FAKE_COMPLETE_NOW;
+            if (asleep)
+                CHECK_EQ(vdrv_suspend(m.dev), VDRV_OK);
+            lose_power();
+            try_without_power(tries[i / 2]);
+            CHECK_MEM(cfg, m.fn.cfg, sizeof(cfg));
+            CHECK_EQ(ended(), m.jobs);
+            check_works();
+            CHECK_EQ(fini(), VDRV_OK);
+            machine_down();
+            if (check_failures != 0) {
+                printf("  %s, %s, %s\n", kind_name[kind],
+                       asleep ? "asleep" : "at work", op_name[tries[i / 2]]);
+                return;
+            }
+        }
+}
+
 static const struct check_case cases[] = {
     {"fault_F76_every_call_in_every_state",
      fault_F76_every_call_in_every_state},
     {"fault_F77_left_running", fault_F77_left_running},
     {"fault_F77_power_lost", fault_F77_power_lost},
+    {"fault_F77_power_lost_on_pci", fault_F77_power_lost_on_pci},
     {"life_suspend", test_suspend},
     {"life_suspend_refused", test_suspend_refused},
     {"life_suspend_never", test_suspend_never},

@@ -19,6 +19,8 @@ static void trace_on(struct disk_rig *g)
 
 /* ---- Probing ------------------------------------------------------------------ */
 
+/* MMIO-08, MMIO-09, MMIO-11 to MMIO-13, MMIO-26 to MMIO-28: the first three
+   registers, in order, and what they say. */
 static void test_probe_table(void)
 {
     static const struct {
@@ -195,7 +197,8 @@ static void test_scan_invalid(void)
 
 /* ---- The staircase ----------------------------------------------------------------- */
 
-/* BASIC-01, MMIO-31: what was written to the status register, in order. */
+/* BASIC-01, BASIC-37, MMIO-31: what was written to the status register, in
+   order. */
 static unsigned status_writes(struct disk_rig *g, uint32_t *out, unsigned max)
 {
     unsigned n = 0;
@@ -259,7 +262,8 @@ static void test_access_count(void)
     CHECK(n[2] <= 60);
 }
 
-/* MMIO-14, -15, -26, -37: selectors before words, QueueReady last. */
+/* BASIC-30, MMIO-14, MMIO-15, MMIO-37: selectors before words, QueueReady
+   last. */
 static void test_register_order(void)
 {
     uint32_t sel_dev = 9, sel_drv = 9;
@@ -299,7 +303,8 @@ static void test_register_order(void)
 
 /* ---- Features ----------------------------------------------------------------------- */
 
-/* BASIC-09 to -13, -16, -49, -57: everything is offered. */
+/* BASIC-09 to BASIC-13, BASIC-16, BASIC-18, BASIC-49, BASIC-57, BASIC-60,
+   MMIO-42: everything is offered. */
 static void fault_F25b_all_features(void)
 {
     for (int mode = 0; mode < 2; mode++) {
@@ -328,6 +333,7 @@ static void fault_F25b_all_features(void)
     }
 }
 
+/* BASIC-15, BASIC-38, BASIC-39, BASIC-50. */
 static void fault_F25b_no_version_1(void)
 {
     struct disk_rig g;
@@ -388,6 +394,7 @@ static void fault_F25b_random_features(void)
     CHECK(ok > 0);
 }
 
+/* BASIC-33, BASIC-39. */
 static void fault_F25_features_ok_refused(void)
 {
     struct disk_rig g;
@@ -505,6 +512,7 @@ static void fault_F24_reset_never(void)
 
 static const struct vdrv_config_field capacity = {0, 8, 1};
 
+/* CFG-07, MMIO-06, MMIO-07, MMIO-34. */
 static void test_config_fields(void)
 {
     static const struct vdrv_config_field f[] = {
@@ -521,7 +529,7 @@ static void test_config_fields(void)
     CHECK_EQ(vdrv_transport_config(g.t, f, 4, image, 28), VDRV_OK);
     for (unsigned i = 0; i < 32; i++)
         CHECK_EQ(image[i], i < 22 || (i >= 24 && i < 28) ? i + 1 : 0xEE);
-    /* MMIO-05 to -07: widths, 64 bits as two 32. */
+    /* MMIO-05 to MMIO-07: widths, 64 bits as two 32. */
     for (size_t i = 0; i < g.f.trace_len; i++) {
         uint64_t off = trace[i].addr - DISK_SLOT - 0x100;
 
@@ -532,6 +540,7 @@ static void test_config_fields(void)
     disk_end(&g);
 }
 
+/* CFG-06: of what is used, and no more. */
 static void fault_F22_config_too_short(void)
 {
     for (uint32_t len = 0x100; len <= 0x148; len++) {
@@ -598,6 +607,7 @@ static void change_generation(void *arg, struct fake_dev *d, uint32_t off)
     }
 }
 
+/* MMIO-33. */
 static void test_config_retries(void)
 {
     for (int k = 0; k < 15; k++) {
@@ -628,6 +638,7 @@ static void tear(void *arg, struct fake_dev *d, uint32_t off)
     d->generation++;
 }
 
+/* CFG-01, CFG-02, MMIO-33. */
 static void fault_F40d_torn_capacity(void)
 {
     for (int k = 0; k < 6; k++) {
@@ -649,6 +660,7 @@ static void fault_F40d_torn_capacity(void)
 
 /* ---- Queues --------------------------------------------------------------------------- */
 
+/* MMIO-35. */
 static void fault_F40_queue_registers_lie(void)
 {
     for (int lie = 0; lie < 5; lie++) {
@@ -678,6 +690,7 @@ static void fault_F40_queue_registers_lie(void)
 
 /* ---- Interrupts ------------------------------------------------------------------------- */
 
+/* MMIO-20, MMIO-21, MMIO-39, MMIO-41. */
 static void test_irq_undefined_bits(void)
 {
     static const struct {

@@ -59,7 +59,7 @@ static size_t write_to(const struct fake *f, uint64_t addr, size_t from)
 
 /* ---- Probing ------------------------------------------------------------- */
 
-/* LEG-26: by the version register; version 2 stays as it was. */
+/* LEG-26: by the version register; version 2 stays as it was. LEG-01. */
 static void probes_both_versions(void)
 {
     struct disk_rig g;
@@ -148,6 +148,8 @@ static void accepts_legacy_features(void)
         CHECK(fake_dev_has(&g.dev.dev, FAKE_F_EVENT_IDX));
         CHECK_EQ(g.dev.dev.accepted[0] >> 32, 0);
         CHECK_EQ(g.dev.dev.accepted[0] & (BIT64(0) | BIT64(7)), 0); /* LEG-35 */
+        CHECK_EQ(g.dev.dev.accepted[0] & BIT64(24),
+                 0); /* LEG-14: is of no use */
         disk_down(&g);
     }
 }
@@ -164,7 +166,7 @@ static void platform_cannot_be_had(void)
     disk_end(&g);
 }
 
-/* LEG-27, LEG-28, LEG-31, LEG-32: the order of the registers of a queue. */
+/* LEG-27, LEG-28, LEG-31, LEG-32: the order of the registers of a queue. LEG-30: no size above the device's. */
 static void order_of_registers(void)
 {
     const struct disk_opts o = {.disk.queue_max = 256, .drv.queue_size = 64};
@@ -192,7 +194,7 @@ static void order_of_registers(void)
     disk_down(&g);
 }
 
-/* LEG-06, LEG-07. */
+/* LEG-06, LEG-07. LEG-08: the fake reads it in the CPU's order. */
 static void ring_layout(void)
 {
     const struct disk_opts o = {.drv.no_indirect = 1, .drv.queue_size = 128};

@@ -35,7 +35,8 @@ static struct rig *controlled_up(uint32_t pairs)
 
 /* ---- Features ------------------------------------------------------------- */
 
-/* NET-002 to -009, -023, -024: what is offered without its base is left. */
+/* NET-002 to -009, -023, -024: what is offered without its base is left.
+   BASIC-07, BASIC-08. */
 static void dependencies(void)
 {
     static const struct {

@@ -928,7 +928,7 @@ static void fault_F32_structure_length(void)
     expect_ok();
 }
 
-/* PCI-14: lengths far beyond what is used; only a part is mapped. */
+/* PCI-14: lengths far beyond what is used; only a part is mapped. CFG-05. */
 static void probe_huge_structures(void)
 {
     struct function *f = setup();

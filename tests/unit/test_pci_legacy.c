@@ -211,7 +211,8 @@ static void no_io_space(void)
 
 /* ---- Registers ----------------------------------------------------------- */
 
-/* LEG-05, LEG-11, LEG-24, LEG-25: status, size and page of a queue. */
+/* LEG-05, LEG-11, LEG-24, LEG-25: status, size and page of a queue. LEG-20: on a big-endian CPU the fake
+   has these little-endian, and the configuration in the CPU's order. */
 static void order_of_registers(void)
 {
     uint32_t statuses[8], n = 0, pages = 0;

@@ -904,7 +904,7 @@ static void fault_F84_bounce(void)
     }
 }
 
-/* BASIC-51..53: with ACCESS_PLATFORM the platform's addresses, without it
+/* BASIC-51, BASIC-52, BASIC-53: with ACCESS_PLATFORM the platform's addresses, without it
    physical ones. */
 static void fault_F85_access_platform(void)
 {
