@@ -461,6 +461,29 @@ static void fault_F59_pair_counts(void)
     }
 }
 
+/* A command needs four entries; with fewer there is no card, and why is told. */
+static void control_queue_small(void)
+{
+    for (uint16_t size = 1; size <= 8; size *= 2) {
+        const struct vdrv_net_filter f = {.modes = VDRV_NET_PROMISC};
+        const struct opts o = controlled(2);
+        struct rig *g = malloc(sizeof(*g));
+
+        REQUIRE(g != NULL);
+        rig_machine(g, &o);
+        g->dev.dev.queue[8].max = size;
+        CHECK_EQ(rig_init(g, &o), size < 4 ? VDRV_ERR_UNSUPPORTED : VDRV_OK);
+        if (size >= 4) {
+            CHECK_EQ(vdrv_net_set_filter(g->net, &f), VDRV_OK);
+            rig_down(g);
+            continue;
+        }
+        CHECK(fake_log_contains(&g->f, "control queue is too small"));
+        CHECK(fake_balanced(&g->f));
+        rig_end(g);
+    }
+}
+
 /* Pairs of a pool each, at init, and the exact work memory. */
 static void pairs_work_memory(void)
 {
@@ -904,6 +927,7 @@ static const struct check_case cases[] = {
     {"offloads_at_run_time", offloads_at_run_time},
     {"pairs", pairs},
     {"fault_F59_pair_counts", fault_F59_pair_counts},
+    {"control_queue_small", control_queue_small},
     {"pairs_work_memory", pairs_work_memory},
     {"pairs_show_late", pairs_show_late},
     {"scaling", scaling},
