@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DRIVES = {"test_picture.py": ["build/test/picture_dump"],
           "test_tsan.py": ["build/test/tsan/test_xv6_disk",
                            "build/test/tsan/test_rtos_wait",
-                           "build/test/tsan/test_queue_threads"]}
+                           "build/test/tsan/test_queue_threads",
+                           "build/test/tsan/test_net_threads"]}
 WITH_QEMU = {"test_proofs.py": ["build/test/responder_peer",
                                 "qemu-system-x86_64"],
              "test_fdt_blobs.py": ["build/test/fdt_slots"]}

@@ -84,7 +84,7 @@ TSAN := -fsanitize=thread
 TSAN_CFLAGS := $(filter-out $(SAN),$(HOST_CFLAGS)) $(TSAN) \
 	$(if $(findstring clang,$(HOST_CC)),,-Wno-tsan)
 TSAN_TESTS := $(addprefix $(HOST_OUT)/tsan/,test_xv6_disk test_rtos_wait \
-	test_queue_threads)
+	test_queue_threads test_net_threads)
 TSAN_LIB_OBJS := $(HOST_LIB_OBJS:$(HOST_OUT)/%=$(HOST_OUT)/tsan/%)
 $(HOST_OUT)/tsan/%.o: %.c
 	@mkdir -p $(@D)
@@ -348,11 +348,17 @@ test-qtest: $(QTESTS)
 	$(Q)$(PYTHON) tests/run_tests.py -v qtest
 
 # The same for a long time: a million operations on each device and bus, and
-# ten million transfers between two threads in each mode of a ring.
+# ten million transfers between two threads in each mode of a ring.  A million
+# rounds of the network tests.
 SOAK ?= 1000000
 SOAK_TRANSFERS ?= 10000000
-soak: $(QTESTS) $(HOST_OUT)/tsan/test_queue_threads $(HOST_OUT)/test_blk_faults
+soak: $(QTESTS) \
+	    $(addprefix $(HOST_OUT)/tsan/,test_queue_threads test_net_threads) \
+	    $(addprefix $(HOST_OUT)/,test_blk_faults test_net test_net_offload)
 	$(Q)SOAK_STEPS=$(SOAK) $(HOST_OUT)/test_blk_faults random_mix
-	$(Q)QUEUE_TRANSFERS=$(SOAK_TRANSFERS) TSAN_SECONDS=7200 \
-	    $(PYTHON) tests/unit/test_tsan.py $(HOST_OUT)/tsan/test_queue_threads
+	$(Q)NET_ROUNDS=$(SOAK) $(HOST_OUT)/test_net random_traffic
+	$(Q)NET_ROUNDS=$(SOAK) $(HOST_OUT)/test_net_offload random_pairs
+	$(Q)QUEUE_TRANSFERS=$(SOAK_TRANSFERS) NET_ROUNDS=$(SOAK) \
+	    TSAN_SECONDS=7200 $(PYTHON) tests/unit/test_tsan.py \
+	    $(addprefix $(HOST_OUT)/tsan/,test_queue_threads test_net_threads)
 	$(Q)QTEST_OPERATIONS=$(SOAK) $(PYTHON) tests/run_tests.py -t 7200 -v qtest

@@ -213,7 +213,8 @@ struct vdrv_net_stats {
     uint64_t tx_bytes;
     uint64_t rx_runts;     /* dropped: shorter than an Ethernet header */
     uint64_t rx_oversize;  /* dropped: merged to more than a frame can be */
-    uint64_t rx_malformed; /* dropped: the device's header makes no sense */
+    uint64_t rx_malformed; /* dropped: the device's header, or how it filled
+                              the buffers, makes no sense */
     uint64_t rx_cleared;   /* delivered without the offload data, which made
                              none */
     uint64_t rx_lost;      /* buffers that could not be posted again */
@@ -387,7 +388,10 @@ static inline uint32_t vdrv_net_tx_queue(uint32_t pair)
 int vdrv_net_mac_address(const struct vdrv_net *net,
                          uint8_t mac[VDRV_NET_MAC_SIZE]);
 
-/* Fills `out`.  UNSUPPORTED: the driver has none. [any] */
+/*
+ * Fills `out`.  UNSUPPORTED: the driver has none.  Beside vdrv_refresh(),
+ * set_pairs and set_rss each member is the old or the new one. [any]
+ */
 int vdrv_net_get_info(const struct vdrv_net *net, struct vdrv_net_info *out);
 int vdrv_net_get_stats(const struct vdrv_net *net, struct vdrv_net_stats *out);
 
@@ -459,8 +463,9 @@ int vdrv_net_kick(struct vdrv_net *net, uint32_t queue);
 bool vdrv_net_can_receive(struct vdrv_net *net, uint32_t pair);
 
 /*
- * The next frame, with data, len and flags set; a chain when it was merged.
- * Its buffers are the caller's.  AGAIN: none.  Latched errors.  BUSY: called
+ * The next frame, with data, len and flags set; a chain when it was merged, of
+ * which the first part has at least the whole Ethernet header.  Its buffers are
+ * the caller's.  AGAIN: none.  Latched errors.  BUSY: called
  * from a callback. [queue]
  */
 int vdrv_net_receive(struct vdrv_net *net, uint32_t pair,
@@ -498,11 +503,13 @@ void vdrv_net_recycle_frame(struct vdrv_net *net, uint32_t pair,
 /*
  * What all of these may answer.  UNSUPPORTED: see info.controls.  INVALID:
  * NULL, or out of range.  IO: the device refuses, and its state is as before.
- * TIMEOUT: it did not answer in time, and was reset: stop and start it.  STUCK,
- * latched errors.  They may run beside transmit and receive.
+ * TIMEOUT: it did not answer in time, and was reset: stop and start it.
+ * PROTOCOL: its answer was none.  BUSY: another one is out.  STUCK, latched
+ * errors.  They may run beside transmit and receive.
  *
- * After vdrv_start() the address, the pairs in use and the receive offloads are
- * what they were before.  All else is as after init: set it again.
+ * After vdrv_start() the address and the receive offloads are what they were
+ * before, and the pairs in use are those that vdrv_net_set_pairs() set last, or
+ * as after init.  All else is as after init: set it again.
  */
 
 /*
@@ -539,11 +546,15 @@ int vdrv_net_ack_announce(struct vdrv_net *net);
 /*
  * Uses pairs 0 to `pairs` - 1, at most info.max_pairs; the device spreads what
  * it receives.  What the others hold stays to be received, and comes back by
- * vdrv_poll() or stop; nothing more is sent on them. [wait]
+ * vdrv_poll() or stop; nothing more is sent on them.  Fewer than before: not
+ * beside transmit on those that go. [wait]
  */
 int vdrv_net_set_pairs(struct vdrv_net *net, uint32_t pairs);
 
-/* Spreads received frames as `rss` says, until set_pairs. [wait] */
+/*
+ * Spreads received frames as `rss` says, until set_pairs or stop.  Fewer
+ * tx_pairs than before: not beside transmit on those that go. [wait]
+ */
 int vdrv_net_set_rss(struct vdrv_net *net, const struct vdrv_net_rss *rss);
 
 /* How often queues interrupt; a hint.  get_ is for one queue. [wait] */

@@ -187,9 +187,11 @@ size_t vdrv_virtio_net_work_size(struct vdrv_transport *t,
  * without its required members.  NO_DEVICE: not a network device, or it went
  * away.  NO_MEMORY: work area too small (the log says by how much) or
  * dma_alloc failed.  UNSUPPORTED: the device refuses the features, lacks a
- * required one, or has no address, and cfg.mac is zero.  PROTOCOL: its
+ * required one, has no address, and cfg.mac is zero, or a queue is too small
+ * to be used.  PROTOCOL: its
  * configuration or queues make no sense: an MTU below 68, an address that is
- * zero or multicast.  BUSY: a driver stands on the transport already.
+ * zero or multicast.  IO: it refuses its own number of pairs.  BUSY: a driver
+ * stands on the transport already.
  * TIMEOUT, BAD_STATE, STUCK: as for vdrv_start(). [alone]
  */
 int vdrv_virtio_net_init_sized(struct vdrv_virtio_net *nic,

@@ -413,8 +413,9 @@ static uint32_t chain_of(const struct vdrv_virtio_net_config *cfg,
     return (queue & 1u) != 0 ? max_segs_of(cfg) + 1u : RX_SEGS;
 }
 
-/* Of the control queue: a command has at most five segments. */
+/* Of the control queue: a command has at most four segments. */
 #define CONTROL_ENTRIES 8u
+#define CONTROL_LEAST   4u
 #define CONTROL_SEARCH  1024u
 
 static size_t round8(size_t n)
@@ -543,6 +544,12 @@ static int make_control(struct vdrv_virtio_net *nic,
     };
     const int err = vdrv_driver_add_queue(&nic->drv, &qcfg);
 
+    if (err == VDRV_OK && nic->queue[queue].vq.size < CONTROL_LEAST) {
+        vdrv_transport_log(nic->drv.transport, VDRV_LOG_ERROR,
+                           "the control queue is too small for a command",
+                           NULL);
+        return VDRV_ERR_UNSUPPORTED;
+    }
     if (err != VDRV_ERR_NO_DEVICE)
         return err;
     vdrv_transport_log(nic->drv.transport, VDRV_LOG_ERROR,

@@ -254,7 +254,8 @@ static void continue_frame(struct vdrv_virtio_net *nic, uint32_t pair,
     f->last->next = buf;
     if (used == 0) {
         f->fault = &stats->rx_malformed;
-    } else if (used > FRAME_MAX - f->total) { /* it can be on no wire */
+    } else if (f->total > FRAME_MAX || used > FRAME_MAX - f->total) {
+        /* It can be on no wire. */
         f->fault = &stats->rx_oversize;
         f->total = FRAME_MAX;
     } else {
@@ -295,8 +296,13 @@ static bool finish_frame(struct vdrv_virtio_net *nic, uint32_t pair,
     if (unlikely(f->fault != NULL)) {
         (*f->fault)++;
         good = false;
-    } else if (unlikely(f->total < VDRV_NET_HEADER_SIZE)) {
-        rx->stats.rx_runts++;
+    } else if (unlikely(f->first->len < VDRV_NET_HEADER_SIZE)) {
+        /* 5.1.6.4.1: but for the last, buffers are full: no stack has to
+           look for an Ethernet header in two. */
+        if (f->total < VDRV_NET_HEADER_SIZE)
+            rx->stats.rx_runts++;
+        else
+            rx->stats.rx_malformed++;
         good = false;
     } else if (unlikely((f->h.flags | f->h.gso_type) != 0)) {
         good = take_meta(nic, rx, f);

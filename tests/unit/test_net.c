@@ -84,7 +84,7 @@ static void control_is_unsupported(void)
     rig_down(g);
 }
 
-/* F57 */
+/* F57, NET-013; NET-014 is the caller's, by cfg.mac. */
 static void f57_mac_rule(void)
 {
     const uint8_t own[6] = {2, 0, 0, 0, 0, 7};
@@ -118,7 +118,7 @@ static void f57_mac_rule(void)
     }
 }
 
-/* F58 */
+/* F58, NET-018 */
 static void f58_mtu_rule(void)
 {
     static const struct {
@@ -461,7 +461,7 @@ static void tx_headers_apart(void)
     }
 }
 
-/* NET-028, -048, -051 */
+/* NET-028, -048, -050, -051 */
 static void tx_csum(void)
 {
     struct opts o = {.headroom = 32};
@@ -879,6 +879,62 @@ static void f54_merged_too_long(void)
     rig_down(g);
 }
 
+/* F54: the same when the first piece alone is more than that already. */
+static void f54_first_piece_too_long(void)
+{
+    const struct opts o = {.headroom = 34, .cfg.rx_headroom = 1};
+    struct rig *g = rig_up(&o);
+    static uint8_t mem[70000], bytes[70001];
+    struct vdrv_net_buf *b = NULL, big;
+
+    vdrv_net_buf_init(&big, mem, sizeof(mem), 34);
+    CHECK_EQ(vdrv_net_recycle_rx_buffer(g->net, 0, &big), VDRV_OK);
+    post_all(g, 2);
+    CHECK(fake_net_receive(&g->dev, bytes, sizeof(bytes)));
+    CHECK_EQ(vdrv_net_receive(g->net, 0, &b), VDRV_ERR_AGAIN);
+    CHECK_EQ(stats(g).rx_oversize, 1);
+    CHECK_EQ(fake_net_rx_room(&g->dev, 0), 3);
+    CHECK_EQ(releases(g), 0);
+    rig_down(g);
+}
+
+/* NET-068: what the device says it wrote into each of two pieces. */
+static void pieces(uint32_t first, uint32_t second, bool runt, bool malformed)
+{
+    const struct opts o = {.headroom = 34, .cfg.rx_headroom = 1};
+    struct rig *g = rig_up(&o);
+    struct fake_queue *q = &g->dev.dev.queue[0];
+    struct vdrv_net_buf *b = NULL;
+    struct fake_chain c[2];
+    uint8_t head[60] = {0};
+
+    head[10] = 2;
+    post_all(g, 4);
+    REQUIRE(fake_queue_pop(q, &c[0]) && fake_queue_pop(q, &c[1]));
+    fake_chain_write(&c[0], 0, head, sizeof(head));
+    fake_queue_push(q, &c[0], 12 + first);
+    fake_queue_push(q, &c[1], second);
+    fake_queue_publish(q);
+    CHECK_EQ(vdrv_net_receive(g->net, 0, &b),
+             runt || malformed ? VDRV_ERR_AGAIN : VDRV_OK);
+    CHECK_EQ(stats(g).rx_runts, runt);
+    CHECK_EQ(stats(g).rx_malformed, malformed);
+    CHECK_EQ(fake_net_rx_room(&g->dev, 0), runt || malformed ? 4 : 2);
+    CHECK_EQ(releases(g), 0);
+    rig_down(g);
+}
+
+/* A stack finds the whole Ethernet header in the first part, or no frame. */
+static void rx_first_piece(void)
+{
+    pieces(0, 60, false, true);
+    pieces(13, 60, false, true);
+    pieces(0, 13, true, false);
+    pieces(13, 0, false, true);
+    pieces(14, 1, false, false);
+    pieces(48, 12, false, false);
+}
+
 /* A piece without bytes: the device's length was never checked by a frame. */
 static void rx_empty_piece(void)
 {
@@ -920,6 +976,7 @@ static void f55_header_table(void)
         uint32_t flags;
         bool cleared;
     } rows[] = {
+        /* NET-074, -076 */
         {{0, 0, 0xffff, 0xffff, 0xffff, 0xffff}, TSO_ON, 0, 0, false},
         {{0x80, 0, 0, 0, 0, 0}, TSO_ON, 0, 0, false}, /* NET-069 */
         {{1, 0, 0, 0, 34, 16}, CSUM_ON, 0, PARTIAL, false},
@@ -932,7 +989,7 @@ static void f55_header_table(void)
         {{3, 0, 0, 0, 34, 16}, CSUM_ON, 0, PARTIAL, false},
         {{5, 0, 0, 0, 34, 16}, CSUM_ON, 0, 0, true}, /* NET-071 */
         {{1, 1, 54, 1460, 34, 16}, TSO_ON, 0, GSO, false},
-        {{1, 1, 0xffff, 1460, 34, 16}, TSO_ON, 0, GSO, false}, /* NET-073 */
+        {{1, 1, 0xffff, 1460, 34, 16}, TSO_ON, 0, GSO, false}, /* -072, -073 */
         {{1, 1, 54, 0, 34, 16}, TSO_ON, 0, PARTIAL, true},
         {{0, 1, 54, 1460, 34, 16}, TSO_ON, 0, 0, true},
         {{1, 1, 54, 1460, 34, 16}, CSUM_ON, 0, PARTIAL, true},
@@ -940,7 +997,11 @@ static void f55_header_table(void)
         {{1, 2, 54, 1460, 34, 16}, ECN_ON, 0, PARTIAL, true}, /* no such */
         {{1, 0x81, 54, 1460, 34, 16}, TSO_ON, 0, PARTIAL, true},
         {{1, 0x81, 54, 1460, 34, 16}, ECN_ON, 0, GSO, false},
+        /* NET-075, three of NET-077, -078 */
         {{1, 0x61, 54, 1460, 34, 16}, TSO_ON, VDRV_ERR_PROTOCOL, 0, false},
+        {{0, 0x21, 54, 1460, 34, 16}, TSO_ON, VDRV_ERR_PROTOCOL, 0, false},
+        {{3, 0x41, 54, 1460, 34, 16}, TSO_ON, VDRV_ERR_PROTOCOL, 0, false},
+        {{1, 0x20, 54, 1460, 34, 16}, TSO_ON, VDRV_ERR_PROTOCOL, 0, false},
         {{1, 0x21, 54, 1460, 34, 16}, TSO_ON, VDRV_ERR_PROTOCOL, 0, false},
         {{9, 1, 54, 1460, 34, 16}, TSO_ON, VDRV_ERR_PROTOCOL, 0, false},
     };
@@ -1779,8 +1840,12 @@ static void random_round(struct rig *g, uint8_t *where, uint32_t *sent)
     }
 }
 
+/* NET_ROUNDS in the environment: rounds of each mode. */
 static void random_traffic(void)
 {
+    const char *rounds = getenv("NET_ROUNDS");
+    const uint32_t n = rounds != NULL ? (uint32_t)atoi(rounds) : 4000;
+
     for (uint32_t k = 0; k < 32; k++) {
         const struct vdrv_queue_kind *const packed =
             k < 16 ? &vdrv_queue_packed : &vdrv_queue_packed_in_order;
@@ -1804,7 +1869,7 @@ static void random_traffic(void)
             g->dev.dev.queue[i].batch = true;
         g->dev.dev.complete = FAKE_COMPLETE_RANDOM;
         g->dev.dev.per_step = 3;
-        for (int i = 0; i < 4000 && check_failures == 0; i++)
+        for (uint32_t i = 0; i < n && check_failures == 0; i++)
             random_round(g, where, &sent);
         CHECK_EQ(vdrv_stop(&g->net->dev), VDRV_OK);
         for (uint32_t i = 0; i < BUFS; i++)
@@ -1844,6 +1909,8 @@ static const struct check_case cases[] = {
     {"rx_merged", rx_merged},
     {"rx_merged_burst", rx_merged_burst},
     {"f54_merged_too_long", f54_merged_too_long},
+    {"f54_first_piece_too_long", f54_first_piece_too_long},
+    {"rx_first_piece", rx_first_piece},
     {"rx_empty_piece", rx_empty_piece},
     {"f55_header_table", f55_header_table},
     {"f55_headers_received", f55_headers_received},
