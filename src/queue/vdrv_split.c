@@ -118,10 +118,8 @@ static int add_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
     return record(q, head, chain, link, (uint32_t)r.writable + 1);
 }
 
-/* A chain being written: everything here lives in registers. */
-struct chain {
-    size_t link; /* to the next descriptor, */
-    size_t tail; /* and to the last one written */
+/* Bytes of a chain being written: everything here lives in registers. */
+struct sums {
     uint64_t total;
     uint64_t writable;
 };
@@ -137,6 +135,12 @@ static int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
     return add_mapped(q, seg, nout, nin);
 }
 #else
+struct chain {
+    size_t link; /* to the next descriptor, */
+    size_t tail; /* and to the last one written */
+    struct sums sum;
+};
+
 /* Appends one segment; false when it may need mapping. */
 ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
                           const bool in, const bool last, struct chain *c)
@@ -149,8 +153,8 @@ ALWAYS_INLINE bool append(struct vdrv_queue *q, const struct vdrv_seg *seg,
         return false;
     c->tail = c->link;
     c->link = slot_at(q, at)->link;
-    c->total += len;
-    c->writable += in ? len : 0;
+    c->sum.total += len;
+    c->sum.writable += in ? len : 0;
     d->link = virtq_desc_link((last ? 0 : (uint32_t)c->link) |
                               (in ? VIRTQ_DESC_F_WRITE : 0));
     return true;
@@ -170,11 +174,11 @@ NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
         if (!append(q, &seg[k], k >= nout, k + 1 == n, &c))
             return add_mapped(q, seg, nout, nin);
     }
-    if (c.total > VDRV__BYTES_MAX) /* 2.7.5.1 */
+    if (c.sum.total > VDRV__BYTES_MAX) /* 2.7.5.1 */
         return VDRV_ERR_TOO_BIG;
     offer(q, head, (uint32_t)n);
     return record(q, head, chain_of(c.tail, (uint32_t)n), c.link,
-                  (uint32_t)c.writable + 1);
+                  (uint32_t)c.sum.writable + 1);
 }
 
 /* When a shape cannot: takes back its offer, which nobody has seen. */
@@ -207,7 +211,7 @@ ALWAYS_INLINE int add_shape(struct vdrv_queue *q, const struct vdrv_seg *seg,
         (n > 2 && unlikely(!append(q, &seg[2], nout < 3, n == 3, &c))))
         return withdraw(q, seg, nout, nin);
     return record(q, head, chain_of(c.tail, n), c.link,
-                  (uint32_t)c.writable + 1);
+                  (uint32_t)c.sum.writable + 1);
 }
 
 /* No three short segments exceed what a chain may hold. */
@@ -272,7 +276,7 @@ static int add_indirect_mapped(struct vdrv_queue *q, const struct vdrv_seg *seg,
 /* Puts a segment into entry k of a table, as append() does. */
 ALWAYS_INLINE bool fill(const struct vdrv_queue *q, const struct vdrv_seg *seg,
                         uint32_t k, const bool in, const bool last,
-                        struct chain *c)
+                        struct sums *c)
 {
     struct virtq_desc *d = &table_of(q, q->free_at)[k];
     uint64_t len;
@@ -291,7 +295,7 @@ NOINLINE int add_indirect_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
 {
     const uint64_t n = (uint64_t)nout + nin;
     const size_t head = q->free_at;
-    struct chain c = {0};
+    struct sums c = {0};
 
     if (n - 2 > (uint64_t)q->indirect - 2 || q->nfree == 0)
         return add_any(q, seg, nout, nin, cookie);
@@ -322,7 +326,7 @@ ALWAYS_INLINE int indirect_shape(struct vdrv_queue *q,
 {
     const uint32_t n = nout + nin;
     const size_t head = q->free_at;
-    struct chain c = {0};
+    struct sums c = {0};
 
     if (unlikely(q->nfree == 0))
         return vdrv__queue_refuse(q, n);

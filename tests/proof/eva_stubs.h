@@ -131,14 +131,20 @@ static void add(void)
     (void)q.add(&q, seg, nout, 1, buffer);
 }
 
+#ifndef REAP_MAX
+#define REAP_MAX 4
+#endif
+
 /* What was published is unknown; what comes back is ours. */
 static void reap(void)
 {
-    struct vdrv_used done[4] = {{buffer}, {buffer}, {buffer}, {buffer}};
+    struct vdrv_used done[REAP_MAX];
     int n;
 
+    for (int i = 0; i < REAP_MAX; i++)
+        done[i].cookie = buffer;
     q.published = (uint16_t)any;
-    n = q.reap(&q, done, 4);
+    n = q.reap(&q, done, REAP_MAX);
     for (int i = 0; i < n; i++)
         *(uint8_t *)done[i].cookie = 1;
 }
