@@ -463,35 +463,7 @@ ALWAYS_INLINE int kick_with(struct vdrv_queue *q, const bool event_idx,
     return 0;
 }
 
-#if defined(__OPTIMIZE_SIZE__)
-static int kick(struct vdrv_queue *q)
-{
-    return kick_with(q, q->event_idx != 0, q->notify_data != 0, 0);
-}
-
-#define kick_data kick
-#else
-static int kick(struct vdrv_queue *q)
-{
-    return kick_with(q, q->event_idx != 0, false, 0);
-}
-
-/* The commonest of them without the questions. */
-static int kick_bell16(struct vdrv_queue *q)
-{
-    return kick_with(q, true, false, 2);
-}
-
-static int kick_bell32(struct vdrv_queue *q)
-{
-    return kick_with(q, true, false, 4);
-}
-
-static int kick_data(struct vdrv_queue *q)
-{
-    return kick_with(q, q->event_idx != 0, true, 0);
-}
-#endif
+#include "vdrv_queue_kicks.h"
 
 /* ---- Reaping ------------------------------------------------------------ */
 
@@ -698,13 +670,7 @@ static void packed_reset(struct vdrv_queue *q)
     set_limit(q);
     (void)packed_arm(q, VDRV_ARM_OFF); /* nobody may be there to hear it */
     choose_add(q);
-    q->kick = q->notify_data != 0 ? kick_data : kick;
-#if !defined(__OPTIMIZE_SIZE__)
-    if (q->event_idx != 0 && q->notify_data == 0) {
-        q->kick_bell[0] = kick_bell16;
-        q->kick_bell[1] = kick_bell32;
-    }
-#endif
+    choose_kick(q);
     q->reap = q->map != NULL ? reap_mapped : reap_fast;
 }
 

@@ -40,20 +40,7 @@ static uint32_t batch_of(const struct vdrv_queue *q, uint32_t own, uint32_t id,
     return 0;
 }
 
-/* A used descriptor that ends up to `n` chains; false: it cannot be. */
-static inline bool begin_batch(struct vdrv_queue *q, uint32_t id, uint32_t len,
-                               uint32_t n)
-{
-    const uint32_t count = batch_of(q, q->done_at, id, n);
-
-    if (count == 0)
-        return false;
-    if (len >= q->slot[id].limit && !vdrv__queue_excuse(q, &q->slot[id], &len))
-        return false;
-    q->batch_left = count;
-    q->batch_len = len;
-    return true;
-}
+#include "vdrv_in_order_batch.h"
 
 /* The chains of a batch, up to `max`: how many. */
 static inline uint32_t take_batch(struct vdrv_queue *q, struct vdrv_used *out,
