@@ -188,16 +188,15 @@ NOINLINE int add_any(struct vdrv_queue *q, const struct vdrv_seg *seg,
     return commit_any(q, (uint32_t)n, nout, (uint32_t)writable, 0, cookie);
 }
 
-/* What came back since the last look may be room enough. */
+/*
+ * What came back since the last look may be room enough, for this chain by the
+ * general way, and for the next ones by the short.
+ */
 NOINLINE int add_again(struct vdrv_queue *q, const struct vdrv_seg *seg,
                        uint32_t nout, uint32_t nin, void *cookie)
 {
-    const int32_t bytes = (int32_t)(nout + nin) * DESC_BYTES;
-
     set_limit(q);
-    if (q->avail_at + bytes > q->stop_at)
-        return add_any(q, seg, nout, nin, cookie);
-    return q->add(q, seg, nout, nin, cookie);
+    return add_any(q, seg, nout, nin, cookie);
 }
 
 /* A chain for which there is room before the end of the ring. */

@@ -42,7 +42,7 @@ GATES = {
     ("split", "direct", 1): (156, 178, 202),
     ("split", "direct", 32): (96, 118, 142),
     ("packed", "direct", 1): (169, 186, 208),
-    ("packed", "direct", 32): (96, 113, 135),
+    ("packed", "direct", 32): (96, 113, 137),
     ("split", "indirect", 1): (156, 179, 200),
     ("split", "indirect", 32): (96, 119, 140),
     ("packed", "indirect", 1): (169, 200, 218),
@@ -54,8 +54,8 @@ IN_ORDER_GATES = {
     for kind, how, limits in (
         ("split", "in_order", (93, 115, 139)),
         ("split", "merged", (95, 117, 141)),
-        ("packed", "in_order", (96, 113, 135)),
-        ("packed", "merged", (94, 111, 133)))
+        ("packed", "in_order", (96, 113, 137)),
+        ("packed", "merged", (94, 111, 135)))
     for segs, limit in zip(SEGS, limits)}
 
 
