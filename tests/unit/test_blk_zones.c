@@ -444,6 +444,31 @@ struct job {
     uint8_t data[1024];
 };
 
+/* What append refuses, and tells no place for. */
+static void refused_appends(struct vdrv_block *blk)
+{
+    uint64_t at = 7;
+
+    /* Full; too long; not at the start; no zone; not in whole blocks. */
+    CHECK_EQ(vdrv_block_zone_append(blk, 3 * ZONE, buf, 512, &at),
+             VDRV_ERR_INVALID);
+    CHECK_EQ(vdrv_block_zone_append(blk, 4 * ZONE, buf, 65 * 512, &at),
+             VDRV_ERR_TOO_BIG);
+    CHECK_EQ(vdrv_block_zone_append(blk, 4 * ZONE + 2, buf, 512, &at),
+             VDRV_ERR_INVALID);
+    CHECK_EQ(vdrv_block_zone_append(blk, 16 * ZONE, buf, 512, &at),
+             VDRV_ERR_INVALID);
+    CHECK_EQ(vdrv_block_zone_append(blk, 4 * ZONE, buf, 100, &at),
+             VDRV_ERR_INVALID);
+    CHECK_EQ(vdrv_block_zone_append(blk, 4 * ZONE, buf, 0, &at),
+             VDRV_ERR_INVALID);
+    CHECK_EQ(vdrv_block_zone_append(blk, 4 * ZONE, NULL, 512, &at),
+             VDRV_ERR_INVALID);
+    CHECK_EQ(vdrv_block_zone_append(blk, 0, buf, 512, &at),
+             VDRV_ERR_INVALID); /* the device's word: conventional */
+    CHECK_EQ(at, 7);
+}
+
 /* BLK-37, BLK-39, BLK-40: many at once, each told where it went. */
 static void test_append(void)
 {
@@ -487,25 +512,7 @@ static void test_append(void)
         CHECK_EQ(vdrv_block_zone_append(g.blk, 3 * ZONE, buf, 48 * 512, &at),
                  VDRV_OK);
         CHECK_EQ(at, 3 * ZONE + 48);
-        at = 7;
-        /* Full; too long; not at the start; no zone; not in whole blocks. */
-        CHECK_EQ(vdrv_block_zone_append(g.blk, 3 * ZONE, buf, 512, &at),
-                 VDRV_ERR_INVALID);
-        CHECK_EQ(vdrv_block_zone_append(g.blk, 4 * ZONE, buf, 65 * 512, &at),
-                 VDRV_ERR_TOO_BIG);
-        CHECK_EQ(vdrv_block_zone_append(g.blk, 4 * ZONE + 2, buf, 512, &at),
-                 VDRV_ERR_INVALID);
-        CHECK_EQ(vdrv_block_zone_append(g.blk, 16 * ZONE, buf, 512, &at),
-                 VDRV_ERR_INVALID);
-        CHECK_EQ(vdrv_block_zone_append(g.blk, 4 * ZONE, buf, 100, &at),
-                 VDRV_ERR_INVALID);
-        CHECK_EQ(vdrv_block_zone_append(g.blk, 4 * ZONE, buf, 0, &at),
-                 VDRV_ERR_INVALID);
-        CHECK_EQ(vdrv_block_zone_append(g.blk, 4 * ZONE, NULL, 512, &at),
-                 VDRV_ERR_INVALID);
-        CHECK_EQ(vdrv_block_zone_append(g.blk, 0, buf, 512, &at),
-                 VDRV_ERR_INVALID); /* the device's word: conventional */
-        CHECK_EQ(at, 7);
+        refused_appends(g.blk);
         disk_down(&g);
     }
 }

@@ -542,6 +542,20 @@ static void pairs_show_late(void)
 
 /* ---- Scaling ---------------------------------------------------------------- */
 
+/* A restart ends it, and so does a plain number of pairs. */
+static void scaling_ends(struct rig *g, const struct vdrv_net_rss *rss)
+{
+    CHECK_EQ(vdrv_reset(&g->net->dev), VDRV_OK); /* of it nothing is left */
+    CHECK_EQ(g->dev.rss.entries, 0);
+    CHECK_EQ(g->dev.pairs_in_use, 4);
+    send_on(g, 3, VDRV_OK);
+    CHECK_EQ(vdrv_net_set_rss(g->net, rss), VDRV_OK);
+    CHECK_EQ(g->dev.rss.entries, 2);
+    CHECK_EQ(vdrv_net_set_pairs(g->net, 4), VDRV_OK); /* the last one counts */
+    CHECK_EQ(g->dev.rss.entries, 0);
+    send_on(g, 3, VDRV_OK);
+}
+
 /* NET-099 to -104, NET-126 */
 static void scaling(void)
 {
@@ -597,15 +611,7 @@ static void scaling(void)
     CHECK_EQ(vdrv_net_set_rss(g->net, &rss), VDRV_OK);
     CHECK_EQ(g->dev.rss.tx_pairs, 2);
     CHECK_EQ(g->dev.rss.entries, 2);
-    CHECK_EQ(vdrv_reset(&g->net->dev), VDRV_OK); /* of it nothing is left */
-    CHECK_EQ(g->dev.rss.entries, 0);
-    CHECK_EQ(g->dev.pairs_in_use, 4);
-    send_on(g, 3, VDRV_OK);
-    CHECK_EQ(vdrv_net_set_rss(g->net, &rss), VDRV_OK);
-    CHECK_EQ(g->dev.rss.entries, 2);
-    CHECK_EQ(vdrv_net_set_pairs(g->net, 4), VDRV_OK); /* the last one counts */
-    CHECK_EQ(g->dev.rss.entries, 0);
-    send_on(g, 3, VDRV_OK);
+    scaling_ends(g, &rss);
     rig_down(g);
 }
 
